@@ -1,0 +1,118 @@
+"""Every error that keyledger raises.
+
+KeyLedgerError
+ ├── InvalidArgument              also a ValueError; `.param` names the argument
+ ├── KeyNotFound
+ ├── KeyRevokedError
+ ├── IdempotencyConflict
+ ├── InvalidAPIKey                raised by `authenticate`; `.code` as `Verification.code`
+ │    ├── MalformedAPIKey
+ │    ├── UnknownAPIKey
+ │    ├── RevokedAPIKey
+ │    ├── ExpiredAPIKey
+ │    └── InsufficientScope
+ ├── LedgerUnavailable            PostgreSQL did not answer in time, or the ledger cannot decide
+ │    ├── PepperUnavailable
+ │    └── EmbeddedServerError
+ ├── SchemaOutOfDate              the command to run is in the message
+ ├── LedgerClosed
+ └── UnreadableEvent              an event newer than this version of keyledger, or damaged
+
+No message ever holds a secret.
+"""
+
+from typing import ClassVar
+
+
+class KeyLedgerError(Exception):
+    """The base of every error that keyledger raises."""
+
+
+class InvalidArgument(KeyLedgerError, ValueError):
+    """An argument is malformed; the message says what is allowed, `param` (str) names the argument."""
+
+    def __init__(self, param: str, allowed: str) -> None:
+        super().__init__(param, allowed)
+        self.param = param
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{self.param}: {self.allowed}"
+
+
+class KeyNotFound(KeyLedgerError, LookupError):
+    """No API key has this id."""
+
+
+class KeyRevokedError(KeyLedgerError):
+    """A revoked API key cannot be updated."""
+
+
+class IdempotencyConflict(KeyLedgerError):
+    """The idempotency key was used before, with other arguments."""
+
+
+class InvalidAPIKey(KeyLedgerError):
+    """The secret is not accepted; `code` (str) says why, as `Verification.code` does."""
+
+    code: ClassVar[str] = "invalid"
+
+
+class MalformedAPIKey(InvalidAPIKey):
+    """The text is not an API-key secret."""
+
+    code = "malformed"
+
+
+class UnknownAPIKey(InvalidAPIKey):
+    """No API key has this secret."""
+
+    code = "not_found"
+
+
+class RevokedAPIKey(InvalidAPIKey):
+    """The API key has been revoked."""
+
+    code = "revoked"
+
+
+class ExpiredAPIKey(InvalidAPIKey):
+    """The API key has expired."""
+
+    code = "expired"
+
+
+class InsufficientScope(InvalidAPIKey):
+    """The API key lacks a scope that the call asks for."""
+
+    code = "insufficient_scope"
+
+
+class LedgerUnavailable(KeyLedgerError):
+    """PostgreSQL did not answer within the time-out; nothing is known to be accepted."""
+
+
+class PepperUnavailable(LedgerUnavailable):
+    """The key's digest was made with a pepper that this process was not given, so it cannot be checked."""
+
+
+class EmbeddedServerError(LedgerUnavailable):
+    """The embedded PostgreSQL could not be started; the message says what to do."""
+
+
+class SchemaOutOfDate(KeyLedgerError):
+    """The database's schema is missing, older or newer than this version of keyledger needs."""
+
+
+class LedgerClosed(KeyLedgerError):
+    """The ledger was closed before this call."""
+
+
+class UnreadableEvent(KeyLedgerError):
+    """A stored event has an unknown type, a newer version or a damaged state; it is never skipped."""
+
+
+REFUSALS: dict[str, type[InvalidAPIKey]] = {
+    error.code: error
+    for error in (MalformedAPIKey, UnknownAPIKey, RevokedAPIKey, ExpiredAPIKey, InsufficientScope)
+}

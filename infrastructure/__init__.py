@@ -1,0 +1,1 @@
+"""PostgreSQL, the embedded server and the event codec: everything that does I/O."""
