@@ -1,0 +1,148 @@
+"""The files of a data directory: where each one is, and who owns what is made there.
+
+When root works in a directory of another account, what it makes belongs to that account: otherwise
+one call as root would lock the owner out.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyledger.domain.errors import EmbeddedServerError
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The layout of one data directory; `path` is absolute and resolved."""
+
+    path: Path
+
+    @property
+    def start_lock(self) -> Path:
+        """Held alone by whoever starts, attaches to or waits for the end of the server."""
+        return self.path / "start.lock"
+
+    @property
+    def lease(self) -> Path:
+        """Held shared by each user of the server, and alone by the supervisor while it stops the server."""
+        return self.path / "lease.lock"
+
+    @property
+    def server_lock(self) -> Path:
+        """Held for as long as one process of the server, or of its initdb, is alive."""
+        return self.path / "server.lock"
+
+    @property
+    def cluster(self) -> Path:
+        """PostgreSQL's own data directory; it exists only when initdb was completed."""
+        return self.path / "cluster"
+
+    @property
+    def unfinished(self) -> Path:
+        """Where initdb works; rubbish when it is found at a start."""
+        return self.path / "initdb.tmp"
+
+    @property
+    def passfile(self) -> Path:
+        """The password, in libpq's passfile format."""
+        return self.path / "passfile"
+
+    @property
+    def log(self) -> Path:
+        """What the server, and the supervisor if it fails, wrote to their standard error."""
+        return self.path / "server.log"
+
+    @property
+    def old_log(self) -> Path:
+        """The log before the present one."""
+        return self.path / "server.log.1"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of the Unix socket, or a link to it when this path is too long for a socket."""
+        return self.path / "socket"
+
+    def own_entries(self) -> list[Path]:
+        """Return every path in the data directory that the embedded server makes."""
+        return [
+            self.start_lock,
+            self.lease,
+            self.server_lock,
+            self.cluster,
+            self.unfinished,
+            self.passfile,
+            self.log,
+            self.old_log,
+            self.socket,
+        ]
+
+
+def create_data_folder(data_dir: Path) -> DataFolder:
+    """Return the layout of `data_dir`, which is created (0700) with its parents when it is missing.
+
+    An existing directory keeps its mode, and so does each parent. Raises EmbeddedServerError.
+    """
+    path = data_dir.expanduser().resolve()
+    try:
+        path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise EmbeddedServerError(
+            f"{error.filename} is a file, and the data directory {path} cannot be made: choose another data_dir"
+        ) from error
+    return DataFolder(path)
+
+
+def open_owned(path: Path, flags: int) -> int:
+    """Open `path` (0600 when it is created, never through a link) for the owner of its directory."""
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    if os.geteuid() == 0 and os.fstat(fd).st_uid == 0:
+        parent = path.parent.stat()
+        os.fchown(fd, parent.st_uid, parent.st_gid)
+    return fd
+
+
+def write_owned(path: Path, text: str) -> None:
+    """Put `text` into `path` (0600) at once and durably, for the owner of its directory."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(open_owned(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder `path` (0700) for the owner of its directory, unless it is there."""
+    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    if os.geteuid() == 0 and path.stat().st_uid == 0:
+        parent = path.parent.stat()
+        os.chown(path, parent.st_uid, parent.st_gid)
+
+
+def sync_folder(path: Path) -> None:
+    """Make a rename in the folder `path` survive a power failure."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def give_away(folder: DataFolder, uid: int, gid: int) -> None:
+    """Make the account `uid`, `gid` own the data directory and what the embedded server keeps in it."""
+    for entry in folder.own_entries():
+        for path in [entry, *entry.rglob("*")] if entry.is_dir() and not entry.is_symlink() else [entry]:
+            if os.path.lexists(path):
+                os.chown(path, uid, gid, follow_symlinks=False)
+    os.chown(folder.path, uid, gid)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove the folder `path` if it is there."""
+    if os.path.lexists(path):
+        shutil.rmtree(path)
