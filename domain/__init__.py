@@ -1,1 +1,1 @@
-"""What a key is and what may happen to it: pure, with no database, driver, clock or randomness hidden in it."""
+"""What a key is and what may happen to it: importable and testable with neither database nor driver."""

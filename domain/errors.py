@@ -2,7 +2,8 @@
 
 KeyLedgerError
  ├── InvalidArgument              also a ValueError; `.param` names the argument
- ├── KeyNotFound
+ ├── KeyNotFound                  also a LookupError
+ │    └── MalformedKeyId          also an InvalidArgument: a text that is no key's id
  ├── KeyRevokedError
  ├── IdempotencyConflict
  ├── InvalidAPIKey                raised by `authenticate`; `.code` as `Verification.code`
@@ -42,6 +43,10 @@ class InvalidArgument(KeyLedgerError, ValueError):
 
 class KeyNotFound(KeyLedgerError, LookupError):
     """No API key has this id."""
+
+
+class MalformedKeyId(InvalidArgument, KeyNotFound):
+    """The text is not a key's id, so no API key has it."""
 
 
 class KeyRevokedError(KeyLedgerError):

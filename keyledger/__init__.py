@@ -1,0 +1,59 @@
+"""An event-sourced API-key ledger: every fact about a key is an event in PostgreSQL.
+
+Everything public is here; nothing else is.
+"""
+
+from keyledger.api_key import APIKey, Page
+from keyledger.domain.actor import Actor
+from keyledger.domain.errors import (
+    EmbeddedServerError,
+    ExpiredAPIKey,
+    IdempotencyConflict,
+    InsufficientScope,
+    InvalidAPIKey,
+    InvalidArgument,
+    KeyLedgerError,
+    KeyNotFound,
+    KeyRevokedError,
+    LedgerClosed,
+    LedgerUnavailable,
+    MalformedAPIKey,
+    MalformedKeyId,
+    PepperUnavailable,
+    RevokedAPIKey,
+    SchemaOutOfDate,
+    UnknownAPIKey,
+    UnreadableEvent,
+)
+from keyledger.domain.use import Use
+from keyledger.ledger import KeyLedger
+from keyledger.settings import Settings
+from keyledger.verifier import Verification
+
+__all__ = [
+    "APIKey",
+    "Actor",
+    "EmbeddedServerError",
+    "ExpiredAPIKey",
+    "IdempotencyConflict",
+    "InsufficientScope",
+    "InvalidAPIKey",
+    "InvalidArgument",
+    "KeyLedger",
+    "KeyLedgerError",
+    "KeyNotFound",
+    "KeyRevokedError",
+    "LedgerClosed",
+    "LedgerUnavailable",
+    "MalformedAPIKey",
+    "MalformedKeyId",
+    "Page",
+    "PepperUnavailable",
+    "RevokedAPIKey",
+    "SchemaOutOfDate",
+    "Settings",
+    "UnknownAPIKey",
+    "UnreadableEvent",
+    "Use",
+    "Verification",
+]

@@ -1,0 +1,23 @@
+"""Who acts."""
+
+import msgspec
+
+from keyledger.domain import arguments
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
+    """Who acts, as the service knows it; recorded with every event. Each field is a text or None."""
+
+    user_id: str | None = None
+    organization_id: str | None = None
+    ip_address: str | None = None
+    request_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            arguments.optional_text(field, getattr(self, field), trimmed=False)
+
+    @property
+    def subject(self) -> str | None:
+        """Whose keys the actor means when it names no subject: the active organization's, else the user's."""
+        return self.organization_id or self.user_id

@@ -1,0 +1,70 @@
+"""The keyed digest of a secret: all that is stored of it.
+
+HMAC-SHA-256(pepper, "v1" ‖ key id ‖ secret). Never a slow hash: a secret has 256 random bits, so guessing it
+from its digest is hopeless however fast the digest is (OWASP ASVS 5.0, 6.5.2).
+"""
+
+import hmac
+import re
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+
+from keyledger.domain.errors import InvalidArgument, PepperUnavailable
+
+ALGORITHM = "hmac-sha256-v1"
+NO_PEPPER = "none"
+PEPPER_BYTES = 32
+
+_KID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_NO_DIGEST = bytes(32)
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A secret's digest: the algorithm, the id of the pepper (`kid`) and 32 bytes."""
+
+    algorithm: str
+    kid: str
+    value: bytes
+
+
+class Peppers:
+    """The peppers by their ids; the first one makes new digests, the others check older ones.
+
+    With none, the HMAC's key is empty (kid `none`): as strong against guessing, but whoever can write to the
+    table could make a digest of his own.
+    """
+
+    def __init__(self, peppers: Mapping[str, bytes]) -> None:
+        for kid, pepper in peppers.items():
+            if not isinstance(kid, str) or not _KID.fullmatch(kid) or kid == NO_PEPPER:
+                raise InvalidArgument("peppers", "a pepper's id is 1 to 32 of A-Z a-z 0-9 . _ -, and not 'none'")
+            if not isinstance(pepper, bytes) or len(pepper) < PEPPER_BYTES:
+                raise InvalidArgument("peppers", f"a pepper is at least {PEPPER_BYTES} random bytes")
+        self._peppers = {**peppers, NO_PEPPER: b""}
+        self.current = next(iter(self._peppers))
+
+    def __repr__(self) -> str:
+        return f"Peppers({', '.join(self._peppers)})"
+
+    def digest(self, key_id: UUID, secret: str) -> Digest:
+        """The digest to store for a new secret."""
+        return Digest(algorithm=ALGORITHM, kid=self.current, value=self._hmac(self.current, key_id, secret))
+
+    def matches(self, digest: Digest | None, key_id: UUID, secret: str) -> bool:
+        """Whether the digest is the secret's, in constant time; with no digest, False after the same work.
+
+        Raises PepperUnavailable when this process lacks the pepper.
+        """
+        if digest is None:
+            return hmac.compare_digest(self._hmac(self.current, key_id, secret), _NO_DIGEST) and False
+        if digest.algorithm != ALGORITHM or digest.kid not in self._peppers:
+            raise PepperUnavailable(
+                f"the digest was made with {digest.algorithm} and pepper {digest.kid!r}, which this process was"
+                " not given; add it to KEYLEDGER_PEPPERS or Settings.peppers"
+            )
+        return hmac.compare_digest(self._hmac(digest.kid, key_id, secret), digest.value)
+
+    def _hmac(self, kid: str, key_id: UUID, secret: str) -> bytes:
+        return hmac.digest(self._peppers[kid], b"v1" + key_id.bytes + secret.encode("ascii"), "sha256")

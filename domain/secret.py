@@ -1,0 +1,62 @@
+"""The secret: `ak_`, the key's id, 256 random bits and a CRC-32, each in base62, 74 characters in all.
+
+The checksum (as in GitHub's tokens) tells garbage from a secret before anything is looked up.
+"""
+
+import re
+import secrets
+import zlib
+from uuid import UUID
+
+PREFIX = "ak_"
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_DIGITS = 22
+RANDOM_DIGITS = 43
+CHECKSUM_DIGITS = 6
+LENGTH = len(PREFIX) + ID_DIGITS + RANDOM_DIGITS + CHECKSUM_DIGITS
+
+_SHAPE = re.compile(f"{PREFIX}[0-9A-Za-z]{{{LENGTH - len(PREFIX)}}}")
+_VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
+
+
+def generate(key_id: UUID) -> str:
+    """A new secret for the key."""
+    body = (
+        PREFIX + _base62(key_id.int, ID_DIGITS) + _base62(int.from_bytes(secrets.token_bytes(32)), RANDOM_DIGITS)
+    )
+    return body + checksum(body)
+
+
+def parse(text: object) -> UUID | None:
+    """The key's id inside a secret; None for anything that is not one."""
+    if not isinstance(text, str) or len(text) != LENGTH or not _SHAPE.fullmatch(text):
+        return None
+    if checksum(text[:-CHECKSUM_DIGITS]) != text[-CHECKSUM_DIGITS:]:
+        return None
+    number = 0
+    for digit in text[len(PREFIX) : len(PREFIX) + ID_DIGITS]:
+        number = number * 62 + _VALUES[digit]
+    return UUID(int=number) if number < 1 << 128 else None
+
+
+def checksum(body: str) -> str:
+    """The CRC-32 of all that goes before it, six base62 digits."""
+    return _base62(zlib.crc32(body.encode("ascii")), CHECKSUM_DIGITS)
+
+
+def occurs_in(text: str) -> bool:
+    """Whether something of a secret's shape stands anywhere in the text."""
+    return PREFIX in text and _SHAPE.search(text) is not None
+
+
+def redact(text: str) -> str:
+    """The text with everything of a secret's shape blacked out."""
+    return _SHAPE.sub("ak_[redacted]", text) if PREFIX in text else text
+
+
+def _base62(number: int, digits: int) -> str:
+    found = []
+    for _ in range(digits):
+        number, value = divmod(number, 62)
+        found.append(ALPHABET[value])
+    return "".join(reversed(found))

@@ -1,0 +1,168 @@
+"""Connections to PostgreSQL: pooled, bound by a deadline, renewed after a failure and after fork."""
+
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import RV, PQGen
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from keyledger.domain.errors import InvalidArgument, LedgerClosed, LedgerUnavailable
+
+T = TypeVar("T")
+
+_RETRY_PAUSE_SECONDS = 0.05
+_WAIT_INTERVAL_SECONDS = 0.1
+
+
+class DeadlineConnection(psycopg.Connection[TupleRow]):
+    """A connection on which no statement waits past `deadline` (time.monotonic), even if the server hangs."""
+
+    deadline: float = math.inf
+
+    def wait(self, gen: PQGen[RV], interval: float = _WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> RV:
+        if timeout is None and self.deadline != math.inf:
+            timeout = max(0.0, self.deadline - time.monotonic())
+        return super().wait(gen, interval, timeout)
+
+
+class Database:
+    """A pool of connections and the rule for losing one: try again until the time-out, then LedgerUnavailable."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        max_connections: int = 10,
+        timeout_seconds: float = 5.0,
+        prepared_statements: bool = True,
+        ensure_running: Callable[[], None] | None = None,
+    ) -> None:
+        """`ensure_running` is called when the server seems to be gone, before the next try."""
+        try:
+            conninfo_to_dict(conninfo)
+        except psycopg.Error:  # its message would repeat the password
+            raise InvalidArgument("dsn", "a PostgreSQL connection string or URI") from None
+        self._conninfo = conninfo
+        self._max_connections = max_connections
+        self._timeout_seconds = timeout_seconds
+        self._options: dict[str, Any] = {
+            "autocommit": True,
+            "prepare_threshold": 2 if prepared_statements else None,
+            "connect_timeout": max(2, math.ceil(timeout_seconds)),
+            "application_name": "keyledger",
+        }
+        self._ensure_running = ensure_running or (lambda: None)
+        self._lock = threading.Lock()
+        self._pool: ConnectionPool[DeadlineConnection] | None = None
+        self._closed = False
+        _databases.add(self)
+
+    def probe(self) -> None:
+        """Connect once, apart from the pool, whose error would not say why PostgreSQL cannot be reached."""
+        try:
+            DeadlineConnection.connect(self._conninfo, **self._options).close()
+        except psycopg.Error as error:
+            raise LedgerUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}") from None
+
+    def run(self, work: Callable[[DeadlineConnection], T], *, timeout_seconds: float | None = None) -> T:
+        """What `work` returns, given a connection in autocommit mode.
+
+        A lost connection has `work` called again: it must be such that doing it twice does it once.
+        Raises LedgerUnavailable when the time-out (default: the database's) has passed, LedgerClosed after close.
+        """
+        timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + timeout
+        while True:
+            pool = self._opened()
+            try:
+                return self._attempt(pool, work, deadline)
+            except PoolClosed:
+                raise LedgerClosed("the ledger was closed") from None
+            except psycopg.IntegrityError:
+                raise
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if time.monotonic() >= deadline:
+                    raise LedgerUnavailable(
+                        f"PostgreSQL did not answer within {timeout:g} s: {_reason(error)}"
+                    ) from None
+            except psycopg.Error as error:
+                raise LedgerUnavailable(f"PostgreSQL refused: {_reason(error)}") from None
+            time.sleep(_RETRY_PAUSE_SECONDS)
+            self._ensure_running()
+
+    def close(self) -> None:
+        """Close every connection; calls after this raise LedgerClosed."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _attempt(
+        self, pool: ConnectionPool[DeadlineConnection], work: Callable[[DeadlineConnection], T], deadline: float
+    ) -> T:
+        # Short waits: each call anew makes the pool try to connect, which it gives up on after a second.
+        wait = min(1.0, max(0.0, deadline - time.monotonic()))
+        connection = pool.getconn(wait)
+        connection.deadline = deadline
+        try:
+            return work(connection)
+        finally:
+            pool.putconn(connection)
+
+    def _opened(self) -> ConnectionPool[DeadlineConnection]:
+        pool = self._pool
+        if pool is not None:
+            return pool
+        with self._lock:
+            if self._closed:
+                raise LedgerClosed("the ledger was closed")
+            if self._pool is None:
+                self._pool = self._new_pool()
+            return self._pool
+
+    def _new_pool(self) -> ConnectionPool[DeadlineConnection]:
+        return ConnectionPool(
+            self._conninfo,
+            connection_class=DeadlineConnection,
+            kwargs=self._options,
+            min_size=1,
+            max_size=self._max_connections,
+            reconnect_timeout=1.0,
+            num_workers=2,
+            open=True,
+            name="keyledger",
+        )
+
+    def _forget(self) -> None:
+        """In a forked child: leave the parent's sockets alone and open others at the next call."""
+        _inherited.append(self._pool)
+        self._pool = None
+        self._lock = threading.Lock()
+
+
+def _reason(error: Exception) -> str:
+    """The driver's first line: the later ones may hold what was sent."""
+    if isinstance(error, PoolTimeout):
+        return "no connection was to be had"
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_inherited: list[Any] = []  # collecting a pool of the parent's would end its workers, which are not here
+
+
+def _after_fork() -> None:
+    for database in _databases:
+        database._forget()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork)

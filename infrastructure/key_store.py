@@ -1,0 +1,117 @@
+"""Keys as streams of events: load what a decision needs, decide, append at the head of the stream."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from eventsourcing.application import AggregateNotFoundError, Repository
+from eventsourcing.persistence import EventStore
+from psycopg.rows import TupleRow
+
+from keyledger.domain.api_key import APIKey, evolve, project
+from keyledger.domain.errors import IdempotencyConflict, KeyNotFound
+from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, StoredEvent
+from keyledger.domain.ids import key_id_text
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.database import Database, DeadlineConnection
+from keyledger.infrastructure.key_view import KeyView, view_of
+from keyledger.infrastructure.mapper import EventMapper
+from keyledger.infrastructure.queries import QUERIES
+from keyledger.infrastructure.recorder import LifecycleRecorder
+from keyledger.projections import control
+from keyledger.projections.control import ControlRow
+
+Decision = Callable[[APIKey], KeyUpdated | KeyRevoked | None]
+"""What to record of a command, given the key as it is; called again when another writer came first."""
+
+
+class KeyStore:
+    """The write side. Everything that it appends is one transaction: event, control row and outbox entry."""
+
+    def __init__(self, database: Database, codec: EventCodec) -> None:
+        self._database = database
+        self._codec = codec
+        store = EventStore[UUID](EventMapper(codec), LifecycleRecorder(database))
+        self._repository = Repository[UUID](store)
+
+    def load(self, key_id: UUID) -> APIKey:
+        """The key as its lifecycle events make it. Raises KeyNotFound."""
+        try:
+            return self._repository.get(key_id, projector_func=project)
+        except AggregateNotFoundError:
+            raise KeyNotFound(f"no API key has the id {key_id_text(key_id)}") from None
+
+    def create(self, key_id: UUID, event: KeyCreated) -> KeyView:
+        """Append the first event of a new stream."""
+        row = self._row(None, key_id, 1, event)
+        self._database.run(partial(_append_created, parameters=self._parameters(row, event)))
+        return KeyView(row=row, expired=False, last_used_at=None)
+
+    def create_once(
+        self, key_id: UUID, event: KeyCreated, idempotency_key: str, fingerprint: bytes
+    ) -> KeyView | UUID:
+        """Append the first event of a new stream, unless the idempotency key has made a key before.
+
+        Returns the new key, or the id of the one that it made. Raises IdempotencyConflict when that
+        was with arguments of another fingerprint.
+        """
+        row = self._row(None, key_id, 1, event)
+        parameters = self._parameters(row, event)
+        claim = {"idempotency_key": idempotency_key, "fingerprint": fingerprint, "id": key_id}
+
+        def append(connection: DeadlineConnection) -> tuple[UUID, bytes]:
+            with connection.transaction():
+                if connection.execute(QUERIES["claim_idempotency_key"], claim).fetchone() is not None:
+                    connection.execute(QUERIES["append_created"], parameters)
+                    return key_id, fingerprint
+            found = connection.execute(QUERIES["find_idempotency_key"], claim).fetchone()
+            assert found is not None
+            return found[0], found[1]
+
+        made, first_fingerprint = self._database.run(append)
+        if first_fingerprint != fingerprint:
+            raise IdempotencyConflict("the idempotency key was used before, with other arguments")
+        return KeyView(row=row, expired=False, last_used_at=None) if made == key_id else made
+
+    def change(self, key_id: UUID, decide: Decision) -> KeyView | None:
+        """Load the key, decide, append the event; decide again whenever another writer came first.
+
+        Returns the key after the event, None where there was nothing to record. Raises KeyNotFound and whatever
+        `decide` raises.
+        """
+        while True:
+            key = self.load(key_id)
+            event = decide(key)
+            if event is None:
+                return None
+            row = self._row(key, key_id, key.version, event)
+            query = "append_revoked" if isinstance(event, KeyRevoked) else "append_updated"
+            values = self._database.run(partial(_append, query=query, parameters=self._parameters(row, event)))
+            if values is not None:
+                return view_of(values)
+
+    def _parameters(self, row: ControlRow, event: Event) -> dict[str, Any]:
+        """The control row after the event, and the event; a stream's head replaces `version`."""
+        return {**msgspec.structs.asdict(row), "topic": event.topic, "state": self._codec.encode(event)}
+
+    def _row(self, key: APIKey | None, key_id: UUID, version: int, event: Event) -> ControlRow:
+        changed = evolve(key, StoredEvent(originator_id=key_id, originator_version=version, event=event))
+        assert changed is not None
+        return control.row(changed)
+
+
+def _append_created(connection: DeadlineConnection, *, parameters: dict[str, Any]) -> None:
+    # The id is new: whoever stored it before was this very call, whose answer got lost.
+    with suppress(psycopg.errors.UniqueViolation):
+        connection.execute(QUERIES["append_created"], parameters, prepare=True)
+
+
+def _append(connection: DeadlineConnection, *, query: str, parameters: dict[str, Any]) -> TupleRow | None:
+    try:
+        return connection.execute(QUERIES[query], parameters, prepare=True, binary=True).fetchone()
+    except psycopg.errors.UniqueViolation:
+        return None  # the head moved between the reading and the writing of it

@@ -1,0 +1,2 @@
+-- Forget flushes that nobody will send again.
+DELETE FROM keyledger.flushes WHERE flushed_at < clock_timestamp() - interval '30 days'

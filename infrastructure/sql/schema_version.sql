@@ -1,0 +1,2 @@
+-- The last migration that was applied.
+SELECT max(version) FROM keyledger.migrations

@@ -1,0 +1,85 @@
+"""Uses that wait to be stored, and the flushes that they are stored in."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from keyledger.domain.events import KeyUsed
+from keyledger.domain.ids import new_uuid
+from keyledger.domain.use import Outcome, RecordedUse, Use
+
+T = TypeVar("T")
+
+KEYS_PER_FLUSH = 1_000
+USES_PER_EVENT = 10_000
+
+
+class Flush(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of different keys that are stored in one transaction, and once, however often that is tried."""
+
+    id: UUID
+    events: tuple[tuple[UUID, KeyUsed], ...]
+
+    @property
+    def uses(self) -> int:
+        """How many uses it holds."""
+        return sum(len(event.rows) for _, event in self.events)
+
+
+class UseBuffer:
+    """Takes uses from any thread; gives all of them away at once as flushes."""
+
+    def __init__(self, refused_limit_per_key: int) -> None:
+        """Of a key's refused attempts so many are listed between two drains, the rest are counted."""
+        self._refused_limit = refused_limit_per_key
+        self._lock = threading.Lock()
+        self._pending: deque[tuple[UUID, RecordedUse]] = deque()
+        self._refused: Counter[UUID] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def add(self, key_id: UUID, occurred_at: datetime, outcome: Outcome, use: Use) -> None:
+        """Take a use."""
+        recorded = RecordedUse(occurred_at=occurred_at, outcome=outcome, use=use)
+        if outcome == "valid":
+            self._pending.append((key_id, recorded))
+            return
+        with self._lock:
+            self._refused[key_id] += 1
+            if self._refused[key_id] <= self._refused_limit:
+                self._pending.append((key_id, recorded))
+
+    def drain(self) -> list[Flush]:
+        """Everything taken so far, as few events as may be, in an order in which no two flushes deadlock."""
+        with self._lock:
+            taken = [self._pending.popleft() for _ in range(len(self._pending))]
+            unlisted, self._refused = self._refused, Counter()
+        by_key: dict[UUID, list[RecordedUse]] = {}
+        for key_id, recorded in taken:
+            unlisted[key_id] -= recorded.outcome != "valid"
+            by_key.setdefault(key_id, []).append(msgspec.structs.replace(recorded, use=recorded.use.cleaned()))
+        events: dict[int, list[tuple[UUID, KeyUsed]]] = {}
+        for key_id, uses in sorted(by_key.items()):
+            for layer, event in enumerate(_events(uses, unlisted[key_id])):
+                events.setdefault(layer, []).append((key_id, event))  # a flush has one event of a key at most
+        return [
+            Flush(id=new_uuid(), events=tuple(some))
+            for layer in events.values()
+            for some in _slices(layer, KEYS_PER_FLUSH)
+        ]
+
+
+def _events(uses: Sequence[RecordedUse], refused_unlisted: int) -> Iterator[KeyUsed]:
+    for some in _slices(uses, USES_PER_EVENT):
+        yield KeyUsed.of(some, id=new_uuid(), refused_unlisted=refused_unlisted)
+        refused_unlisted = 0
+
+
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,151 @@
+"""Recording uses without holding up a verification: a thread stores the buffer, flush by flush."""
+
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from keyledger.domain.errors import KeyLedgerError, LedgerUnavailable
+from keyledger.domain.events import KeyUsed
+from keyledger.domain.use import Outcome, Use
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.queries import QUERIES
+from keyledger.infrastructure.use_buffer import Flush, UseBuffer
+
+_log = logging.getLogger("keyledger.uses")
+
+_COLLISION_PAUSE_SECONDS = 0.005
+_PRUNE_SECONDS = 3600.0
+
+
+class UseRecorder:
+    """Stores every recorded use exactly once, as part of a KeyUsed event of its key."""
+
+    def __init__(
+        self,
+        database: Database,
+        codec: EventCodec,
+        *,
+        clock: Callable[[], datetime],
+        flush_interval_seconds: float,
+        flush_after_uses: int,
+        buffer_limit_uses: int,
+        refused_limit_per_key: int,
+    ) -> None:
+        """A flush comes after the interval or after so many uses, whichever is first."""
+        self._database = database
+        self._codec = codec
+        self._clock = clock
+        self._interval_seconds = flush_interval_seconds
+        self._flush_after_uses = flush_after_uses
+        self._buffer_limit_uses = buffer_limit_uses
+        self._refused_limit_per_key = refused_limit_per_key
+        self._closed = False
+        self._prune_at = time.monotonic()
+        self._begin()
+        _recorders.add(self)
+
+    def record(self, key_id: UUID, outcome: Outcome, use: Use) -> None:
+        """Take note of a use. Raises LedgerUnavailable, for an accepted one, when the buffer is full."""
+        waiting = len(self._buffer)
+        if waiting >= self._buffer_limit_uses and outcome == "valid":
+            raise LedgerUnavailable("uses come faster than PostgreSQL stores them; no more are accepted for now")
+        self._buffer.add(key_id, self._clock(), outcome, use)
+        if self._thread is None:
+            self._start()
+        if waiting >= self._flush_after_uses:
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Store everything recorded so far. Raises LedgerUnavailable, and keeps what is not stored."""
+        with self._flushing:
+            self._unstored.extend(self._buffer.drain())
+            while self._unstored:
+                self._store(self._unstored[0])
+                self._unstored.popleft()
+            if time.monotonic() >= self._prune_at:
+                self._database.run(lambda connection: connection.execute(QUERIES["prune_flushes"]))
+                self._prune_at = time.monotonic() + _PRUNE_SECONDS
+
+    def close(self) -> None:
+        """End the thread and store everything. Raises LedgerUnavailable, and keeps what is not stored."""
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        try:
+            self.flush()
+        except KeyLedgerError as error:
+            raise LedgerUnavailable(f"{self.depth} recorded uses are not stored: {error}") from None
+
+    @property
+    def depth(self) -> int:
+        """How many uses wait to be stored."""
+        return len(self._buffer) + sum(flush.uses for flush in tuple(self._unstored))
+
+    def _store(self, flush: Flush) -> None:
+        parameters = {
+            "flush_id": flush.id,
+            "topic": KeyUsed.topic,
+            "ids": [key_id for key_id, _ in flush.events],
+            "states": [self._codec.encode(event) for _, event in flush.events],
+            "last_used_ats": [_last_use(event) for _, event in flush.events],
+        }
+        while True:
+            try:
+                self._database.run(lambda connection: connection.execute(QUERIES["append_used"], parameters))
+            except psycopg.errors.UniqueViolation:
+                # Another writer was at the head of one of these streams: nothing is stored yet, so go again.
+                time.sleep(random.uniform(0, _COLLISION_PAUSE_SECONDS))  # noqa: S311
+            else:
+                return
+
+    def _begin(self) -> None:
+        """Nothing recorded and no thread: at first, and in a forked child (its parent stores what it had)."""
+        self._buffer = UseBuffer(self._refused_limit_per_key)
+        self._unstored: deque[Flush] = deque()
+        self._flushing = threading.Lock()
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="keyledger-uses", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while not self._closed:
+            self._wake.wait(self._interval_seconds)
+            self._wake.clear()
+            try:
+                self.flush()
+            except KeyLedgerError as error:
+                _log.warning("%d uses wait to be stored: %s", self.depth, error)
+            except Exception:
+                _log.exception("%d uses wait to be stored", self.depth)
+
+
+def _last_use(event: KeyUsed) -> datetime | None:
+    return max((use.occurred_at for use in event.uses if use.outcome == "valid"), default=None)
+
+
+_recorders: weakref.WeakSet[UseRecorder] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for recorder in _recorders:
+        recorder._begin()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,226 @@
+"""The ledger: what a service opens once and keeps."""
+
+import atexit
+import logging
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from keyledger.aio import AsyncLedger
+from keyledger.api_key import APIKey
+from keyledger.api_keys import APIKeys
+from keyledger.domain.actor import Actor
+from keyledger.domain.digest import Peppers
+from keyledger.domain.errors import InvalidArgument, KeyLedgerError
+from keyledger.domain.ids import parse_key_id
+from keyledger.domain.use import Use
+from keyledger.infrastructure import inspection, pepper_file, schema
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.inspection import EventRow, StoreStatus
+from keyledger.infrastructure.key_store import KeyStore
+from keyledger.infrastructure.key_view import KeyViews
+from keyledger.infrastructure.use_recorder import UseRecorder
+from keyledger.settings import Settings
+from keyledger.verifier import Verification, Verifier
+
+_log = logging.getLogger("keyledger")
+
+DEFAULT_DATA_DIR = ".keyledger"
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What PostgreSQL holds, the uses that wait here, the pepper of new keys, and where embedded data is."""
+
+    store: StoreStatus
+    uses_waiting: int
+    pepper: str
+    data_dir: Path | None
+
+
+class ActingLedger:
+    """A ledger's keys and verification, with an actor recorded on each event."""
+
+    def __init__(self, api_keys: APIKeys, verifier: Verifier, max_workers: int) -> None:
+        self.api_keys = api_keys
+        self._verifier = verifier
+        self.aio = AsyncLedger(self, max_workers)
+
+    def verify(self, secret: str, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
+        """Whether a secret is accepted, for these scopes, now. Never raises for a bad secret.
+
+        An accepted use is recorded. Raises LedgerUnavailable when the ledger cannot decide: never an acceptance.
+        """
+        return self._verifier.verify(secret, scopes=scopes, use=use)
+
+    def authenticate(self, secret: str, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
+        """The key of an accepted secret. Raises the subclass of InvalidAPIKey that says why it is refused."""
+        return self._verifier.authenticate(secret, scopes=scopes, use=use)
+
+
+class KeyLedger(ActingLedger):
+    """An API-key ledger in a PostgreSQL. Thread-safe; in a forked child it opens connections of its own."""
+
+    def __init__(
+        self, database: Database, peppers: Peppers, settings: Settings, server: EmbeddedServer | None
+    ) -> None:
+        """For `open`, which is what a service calls."""
+        self._codec = codec = EventCodec()
+        views = KeyViews(database)
+        self._database = database
+        self._peppers = peppers
+        self._server = server
+        self._settings = settings
+        self._recorder = UseRecorder(
+            database,
+            codec,
+            clock=_now,
+            flush_interval_seconds=settings.flush_interval_seconds,
+            flush_after_uses=settings.flush_after_uses,
+            buffer_limit_uses=settings.buffer_limit_uses,
+            refused_limit_per_key=settings.refused_limit_per_key,
+        )
+        self._store = KeyStore(database, codec)
+        api_keys = APIKeys(self._store, views, peppers, _now)
+        super().__init__(
+            api_keys, Verifier(views, peppers, self._recorder, api_keys.get), settings.max_connections
+        )
+        _open_ledgers.add(self)
+
+    @classmethod
+    def open(
+        cls,
+        dsn: str | None = None,
+        *,
+        data_dir: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        migrate: bool = False,
+    ) -> Self:
+        """Open the ledger in your PostgreSQL, or in an embedded one.
+
+        dsn: a libpq connection string or URI (default: KEYLEDGER_DSN).
+        data_dir: with no DSN, where the embedded PostgreSQL keeps its data (default: KEYLEDGER_DATA_DIR, else
+            ./.keyledger).
+        migrate: bring the schema up to date first. An embedded ledger always does.
+        Raises SchemaOutOfDate, LedgerUnavailable, InvalidArgument.
+        """
+        settings = settings or Settings()
+        if dsn is not None and data_dir is not None:
+            raise InvalidArgument("dsn", "either a DSN or a data_dir, not both")
+        dsn = dsn or (os.environ.get("KEYLEDGER_DSN") if data_dir is None else None)
+        if dsn is None:
+            return cls._open_embedded(
+                Path(data_dir or os.environ.get("KEYLEDGER_DATA_DIR") or DEFAULT_DATA_DIR), settings
+            )
+        return cls._open(dsn, Peppers(settings.pepper_bytes()), settings, migrate=migrate)
+
+    @classmethod
+    def _open_embedded(cls, data_dir: Path, settings: Settings) -> Self:
+        peppers = settings.pepper_bytes()
+        server = EmbeddedServer.acquire(data_dir)
+        try:
+            kept = pepper_file.read_or_create(server.data_dir)
+            return cls._open(server.conninfo, Peppers({**peppers, **kept}), settings, migrate=True, server=server)
+        except BaseException:
+            server.release()
+            raise
+
+    @classmethod
+    def _open(
+        cls,
+        dsn: str,
+        peppers: Peppers,
+        settings: Settings,
+        *,
+        migrate: bool,
+        server: EmbeddedServer | None = None,
+    ) -> Self:
+        database = Database(
+            dsn,
+            max_connections=settings.max_connections,
+            timeout_seconds=settings.database_timeout_seconds,
+            prepared_statements=settings.prepared_statements,
+            ensure_running=server.ensure_running if server else None,
+        )
+        try:
+            database.probe()
+            schema.migrate(database) if migrate else schema.check(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, peppers, settings, server)
+
+    def on_behalf_of(self, actor: Actor) -> ActingLedger:
+        """The same API with this actor recorded on each event.
+
+        `created_by` is then the actor's user, and a subject that is left out the actor's organization, else user.
+        """
+        return ActingLedger(self.api_keys.acting(actor), self._verifier, self._settings.max_connections)
+
+    def status(self) -> Status:
+        """How the ledger is doing, in this process and in PostgreSQL. Raises LedgerUnavailable."""
+        return Status(
+            store=inspection.status(self._database),
+            uses_waiting=self._recorder.depth,
+            pepper=self._peppers.current,
+            data_dir=self._server and self._server.data_dir,
+        )
+
+    def event_rows(self, api_key_id: str) -> tuple[EventRow, ...]:
+        """A key's events as they stand in the table, for the command line."""
+        self._recorder.flush()
+        return inspection.event_rows(self._database, self._codec, parse_key_id(api_key_id))
+
+    def close(self) -> None:
+        """Store the recorded uses, close the connections and stop the embedded server if nobody else uses it.
+
+        Raises LedgerUnavailable, and stays open, when there are uses that cannot be stored.
+        """
+        if self not in _open_ledgers:
+            return
+        self._recorder.close()
+        _open_ledgers.discard(self)
+        self._database.close()
+        if self._server is not None:
+            self._server.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _after_fork(self) -> None:
+        if self._server is not None:
+            self._server.after_fork()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _close_all() -> None:
+    """At the end of the process: uses that were recorded are stored even where nobody called close."""
+    for ledger in tuple(_open_ledgers):
+        try:
+            ledger.close()
+        except KeyLedgerError as error:
+            _log.error("the ledger was not closed: %s", error)
+
+
+def _after_fork() -> None:
+    for ledger in _open_ledgers:
+        ledger._after_fork()  # noqa: SLF001
+
+
+_open_ledgers: set[KeyLedger] = set()
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,67 @@
+"""Every knob, typed, with its unit in its name."""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from keyledger.domain.errors import InvalidArgument
+
+PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a ledger behaves in this process.
+
+    database_timeout_seconds: the longest any call waits for PostgreSQL before it raises LedgerUnavailable.
+    max_connections: connections of this process to PostgreSQL at most.
+    prepared_statements: False behind pgbouncer in transaction mode.
+    flush_interval_seconds, flush_after_uses: recorded uses are stored after the interval or after so many.
+    buffer_limit_uses: with so many uses waiting to be stored, no more verifications are accepted.
+    refused_limit_per_key: refused attempts of a key listed in one flush; the rest are counted.
+    peppers: 32 random bytes or more by id; the first one makes new digests, the others check older keys.
+        By default from KEYLEDGER_PEPPERS ("id:base64,id:base64").
+    """
+
+    database_timeout_seconds: float = 5.0
+    max_connections: int = 10
+    prepared_statements: bool = True
+    flush_interval_seconds: float = 1.0
+    flush_after_uses: int = 10_000
+    buffer_limit_uses: int = 1_000_000
+    refused_limit_per_key: int = 10
+    peppers: Mapping[str, bytes] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("database_timeout_seconds", "flush_interval_seconds"):
+            if not 0 < getattr(self, field) < 86_400:
+                raise InvalidArgument(field, "a number of seconds above 0, up to a day")
+        for field in ("max_connections", "flush_after_uses", "buffer_limit_uses", "refused_limit_per_key"):
+            if getattr(self, field) < 1:
+                raise InvalidArgument(field, "a whole number of at least 1")
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{field}={value!r}' for field, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The fields, of the peppers only their ids."""
+        shown = {field: getattr(self, field) for field in self.__struct_fields__}
+        return list({**shown, "peppers": self.peppers and tuple(self.peppers)}.items())
+
+    def pepper_bytes(self) -> dict[str, bytes]:
+        """The peppers given here, else those of the environment."""
+        return dict(self.peppers) if self.peppers is not None else _from_environment()
+
+
+def _from_environment() -> dict[str, bytes]:
+    found = {}
+    for entry in filter(None, os.environ.get(PEPPERS_VARIABLE, "").split(",")):
+        kid, _, encoded = entry.strip().partition(":")
+        try:
+            found[kid] = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise InvalidArgument(PEPPERS_VARIABLE, "id:base64, several with commas between them") from None
+    return found

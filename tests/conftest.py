@@ -1,0 +1,107 @@
+"""One PostgreSQL server for the whole run, a database for each worker, emptied after each test."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL
+
+from keyledger import KeyLedger, Settings
+from keyledger.infrastructure import schema
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.embedded import EmbeddedServer
+
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+TABLES = ("events", "outbox", "api_keys", "key_usage", "idempotency_keys", "flushes")
+QUICK = Settings(flush_interval_seconds=0.05)
+
+
+def execute(dsn: str, *statements: str | SQL) -> None:
+    """Run statements on a connection of their own, each committed at once."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement if isinstance(statement, SQL) else statement.encode())
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The server that all workers lease; the last one to end stops it."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    root = tmp_path_factory.getbasetemp()
+    server = EmbeddedServer.acquire((root.parent if worker else root) / "pg", options=FAST)
+    yield server
+    server.release()
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer) -> str:
+    """The name of a migrated database to clone, made once for each worker."""
+    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}"
+    execute(server.conninfo, f"CREATE DATABASE {name}")
+    database = Database(make_conninfo(server.conninfo, dbname=name))
+    schema.migrate(database)
+    database.close()
+    return name
+
+
+@pytest.fixture(scope="session")
+def new_database(server: EmbeddedServer, template: str) -> Callable[[], str]:
+    """Makes a migrated database and returns its DSN: for DDL, for killed sessions, for anything that leaves traces."""
+
+    def new() -> str:
+        name = f"db_{uuid4().hex}"
+        execute(server.conninfo, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+        return make_conninfo(server.conninfo, dbname=name)
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def worker_dsn(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def dsn(worker_dsn: str) -> Iterator[str]:
+    """A migrated, empty database. The triggers that refuse DELETE are off for the emptying only."""
+    yield worker_dsn
+    deletes = [f"DELETE FROM keyledger.{table}" for table in TABLES]
+    execute(worker_dsn, "SET session_replication_role = replica", *deletes)
+
+
+@pytest.fixture
+def empty_dsn(server: EmbeddedServer) -> Iterator[str]:
+    """A database that knows nothing of keyledger."""
+    name = f"empty_{uuid4().hex}"
+    execute(server.conninfo, f"CREATE DATABASE {name}")
+    yield make_conninfo(server.conninfo, dbname=name)
+    execute(server.conninfo, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def open_ledger(dsn: str) -> Iterator[Callable[..., KeyLedger]]:
+    """Opens ledgers that are closed after the test."""
+    with ExitStack() as stack:
+
+        def opened(settings: Settings = QUICK) -> KeyLedger:
+            return stack.enter_context(KeyLedger.open(dsn, settings=settings))
+
+        yield opened
+
+
+@pytest.fixture
+def ledger(open_ledger: Callable[..., KeyLedger]) -> KeyLedger:
+    """A ledger on an empty database, which stores uses within a twentieth of a second."""
+    return open_ledger()
+
+
+@pytest.fixture
+def database(dsn: str) -> Iterator[Database]:
+    """The database below a ledger."""
+    database = Database(dsn)
+    yield database
+    database.close()
