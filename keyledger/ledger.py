@@ -169,7 +169,7 @@ class KeyLedger(ActingLedger):
             store=inspection.status(self._database),
             uses_waiting=self._recorder.depth,
             pepper=self._peppers.current,
-            data_dir=self._server and self._server.data_dir,
+            data_dir=self._server.data_dir if self._server else None,
         )
 
     def event_rows(self, api_key_id: str) -> tuple[EventRow, ...]:

@@ -50,7 +50,7 @@ def template(server: EmbeddedServer) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(server: EmbeddedServer, template: str) -> Callable[[], str]:
-    """Makes a migrated database and returns its DSN: for DDL, for killed sessions, for anything that leaves traces."""
+    """Makes a migrated database and returns its DSN: for DDL, killed sessions, anything that leaves traces."""
 
     def new() -> str:
         name = f"db_{uuid4().hex}"

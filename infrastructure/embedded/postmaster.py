@@ -1,5 +1,6 @@
 """The server process of one data directory: started, awaited and found again."""
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from keyledger.infrastructure.embedded.files import DataFolder
 from keyledger.infrastructure.embedded.lock import Deadline, is_free, is_shared
 
 DATABASE = "keyledger"
+LONGEST_CONNECT = 5
 SETTINGS = {
     "listen_addresses": "",
     "port": str(socket_folder.PORT),
@@ -69,7 +71,7 @@ class Postmaster:
         Raises EmbeddedServerError when it ends at once, or does not answer before `deadline`.
         """
         launched = False
-        while not self._answers():
+        while not self._answers(deadline):
             # Backends that outlive a killed postmaster hold the lock, and the shared memory, for a while.
             if is_free(self.folder.server_lock):
                 if launched:
@@ -85,11 +87,12 @@ class Postmaster:
             if not deadline.pause():
                 raise self._failure(f"did not stop within {deadline.seconds:g} s")
 
-    def _answers(self) -> bool:
+    def _answers(self, deadline: Deadline) -> bool:
         if not self.accepts():
             return False
+        patience = min(LONGEST_CONNECT, math.ceil(deadline.remaining()))
         try:
-            connection = psycopg.connect(self.conninfo("postgres"), autocommit=True, connect_timeout=5)
+            connection = psycopg.connect(self.conninfo("postgres"), autocommit=True, connect_timeout=patience)
         except psycopg.OperationalError as error:
             if "authentication failed" in str(error):
                 raise EmbeddedServerError(

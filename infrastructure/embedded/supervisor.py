@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     """Start the server, detached from the caller, and stay with it to its end."""
     lease, lock, cluster, account, *command = arguments
     lock_fd, lease_fd = os.open(lock, os.O_RDWR), os.open(lease, os.O_RDWR)
-    fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(lock_fd, fcntl.LOCK_EX)
     if os.fork():
         os._exit(0)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
