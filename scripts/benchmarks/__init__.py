@@ -1,0 +1,1 @@
+"""Benchmarks of keyledger against bare psycopg, side by side in one run."""

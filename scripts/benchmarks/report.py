@@ -1,0 +1,87 @@
+"""The tables."""
+
+import os
+import platform
+import statistics
+from collections.abc import Mapping
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from scripts.benchmarks.measure import Figures
+
+_console = Console(width=120)
+
+
+def environment(dsn: str) -> None:
+    """Say what the figures were measured on."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT current_setting('server_version'), current_setting('fsync'),"
+            " current_setting('synchronous_commit')"
+        ).fetchone()
+    assert row is not None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    _console.print(
+        f"PostgreSQL {row[0]} (fsync {row[1]}, synchronous_commit {row[2]}), Python {platform.python_version()},"
+        f" psycopg {psycopg.__version__} ({psycopg.pq.__impl__}), {cores} cores\n"
+        "Each ratio is taken in this one run, turn by turn: trust it more than the figures beside it."
+    )
+
+
+def latency(title: str, figures: Mapping[str, Figures], *, most: Mapping[str, float]) -> None:
+    """A table of times a call; the first row is what the others are compared with.
+
+    `most` has the goal of a row: how many times the first row's median it may take.
+    """
+    table = _table(title, "calls", "median us", "p10", "p90", "times 1st", "goal")
+    base = next(iter(figures.values())).median
+    for name, found in figures.items():
+        ratio = found.median / base
+        goal = f"at most {most[name]:g}: {_verdict(ratio <= most[name])}" if name in most else ""
+        table.add_row(
+            name,
+            str(found.count),
+            f"{found.median:,.0f}",
+            f"{found.p10:,.0f}",
+            f"{found.p90:,.0f}",
+            f"{ratio:.2f}",
+            goal,
+        )
+    _console.print(table)
+
+
+def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[str, float]) -> None:
+    """A table of calls a second; ratios are medians of the ratios of each round.
+
+    `least` has the goal of a row: how much of the first row's throughput it must have.
+    """
+    table = _table(title, "rounds", "median/s", "p10", "p90", "of 1st", "goal")
+    base = next(iter(rates.values()))
+    for name, values in rates.items():
+        found = Figures.of(values)
+        ratio = statistics.median(value / other for value, other in zip(values, base, strict=True))
+        goal = f"at least {least[name]:g}: {_verdict(ratio >= least[name])}" if name in least else ""
+        table.add_row(
+            name,
+            str(found.count),
+            f"{found.median:,.0f}",
+            f"{found.p10:,.0f}",
+            f"{found.p90:,.0f}",
+            f"{ratio:.2f}",
+            goal,
+        )
+    _console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold")
+    table.add_column("", min_width=20)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"

@@ -1,0 +1,24 @@
+"""How much to measure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Calls at one caller, rounds and calls of each of many callers, and keys to load of each kind."""
+
+    writes: int
+    rounds: int
+    writes_per_round: int
+    reads: int
+    reads_per_round: int
+    uses: int
+    loaded_keys: int
+
+
+FULL = Scale(
+    writes=1_000, rounds=9, writes_per_round=60, reads=5_000, reads_per_round=200, uses=100_000, loaded_keys=16
+)
+QUICK = Scale(
+    writes=200, rounds=3, writes_per_round=40, reads=1_000, reads_per_round=100, uses=100_000, loaded_keys=6
+)
