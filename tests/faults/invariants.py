@@ -1,0 +1,101 @@
+"""What must hold in the tables after any fault, and the events as they are stored."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from keyledger.domain.api_key import project
+from keyledger.domain.events import KeyUsed, StoredEvent
+from keyledger.domain.ids import parse_key_id
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.projections import control
+from keyledger.projections.control import ControlRow
+
+Streams = dict[UUID, list[StoredEvent]]
+
+
+def streams(connection: psycopg.Connection) -> Streams:
+    """Every stored event, by stream, in the order of its version."""
+    codec = EventCodec()
+    found: Streams = {}
+    query = "SELECT * FROM keyledger.events ORDER BY originator_id, originator_version"
+    for key_id, version, topic, state, _ in connection.execute(query):
+        event = StoredEvent(
+            originator_id=key_id, originator_version=version, event=codec.decode(topic, bytes(state))
+        )
+        found.setdefault(key_id, []).append(event)
+    return found
+
+
+def topics(dsn: str, api_key_id: str) -> list[str]:
+    """The topics of a key's events, oldest first."""
+    with psycopg.connect(dsn) as connection:
+        stream = streams(connection).get(parse_key_id(api_key_id), [])
+    return [stored.event.topic for stored in stream]
+
+
+def accepted_uses(dsn: str) -> Counter[str | None]:
+    """How often each accepted use, known by its request id, stands in the events."""
+    with psycopg.connect(dsn) as connection:
+        return Counter(
+            use.use.request_id
+            for stream in streams(connection).values()
+            for stored in stream
+            if isinstance(stored.event, KeyUsed)
+            for use in stored.event.uses
+            if use.outcome == "valid"
+        )
+
+
+def assert_consistent(dsn: str) -> None:
+    """Events, outbox, keys, usage and idempotency keys agree, in one snapshot: nothing is half-written."""
+    with psycopg.connect(dsn) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        found = streams(connection)
+        _assert_streams_sound(found)
+        places = {(key_id, stored.originator_version) for key_id, stream in found.items() for stored in stream}
+        outbox = connection.execute("SELECT originator_id, originator_version FROM keyledger.outbox").fetchall()
+        assert set(outbox) == places
+        assert _rows(connection) == {key_id: _folded(stream) for key_id, stream in found.items()}
+        usage = dict(connection.execute("SELECT id, last_used_at FROM keyledger.key_usage").fetchall())
+        assert usage == {key_id: last for key_id, stream in found.items() if (last := _last_use(stream))}
+        made = connection.execute("SELECT originator_id FROM keyledger.idempotency_keys").fetchall()
+        assert {key_id for (key_id,) in made} <= found.keys()
+
+
+def _assert_streams_sound(found: Streams) -> None:
+    for key_id, stream in found.items():
+        versions = [stored.originator_version for stored in stream]
+        assert versions == list(range(1, len(stream) + 1)), f"{key_id} has a gap"
+        counts = Counter(stored.event.topic for stored in stream)
+        assert stream[0].event.topic == "KeyCreated"
+        assert counts["KeyCreated"] == 1
+        assert counts["KeyRevoked"] <= 1
+    ids = Counter(stored.event.id for stream in found.values() for stored in stream)
+    assert not [event_id for event_id, count in ids.items() if count > 1], "an event is stored twice"
+
+
+def _rows(connection: psycopg.Connection) -> dict[UUID, ControlRow]:
+    fields = ControlRow.__struct_fields__
+    rows = connection.execute(f"SELECT {', '.join(fields)} FROM keyledger.api_keys".encode())
+    return {row[0]: ControlRow(**dict(zip(fields, row, strict=True))) for row in rows}
+
+
+def _folded(stream: Sequence[StoredEvent]) -> ControlRow:
+    key = project(None, stream)
+    assert key is not None
+    return control.row(key)
+
+
+def _last_use(stream: Sequence[StoredEvent]) -> datetime | None:
+    moments = (
+        use.occurred_at
+        for stored in stream
+        if isinstance(stored.event, KeyUsed)
+        for use in stored.event.uses
+        if use.outcome == "valid"
+    )
+    return max(moments, default=None)
