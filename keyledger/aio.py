@@ -7,25 +7,46 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
-
-if TYPE_CHECKING:
-    from keyledger.ledger import ActingLedger
+from keyledger.domain.actor import Actor
+from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class AsyncLedger:
+class AsyncActingLedger:
     """`verify` and `authenticate` as coroutines, and `api_keys` with coroutines for methods."""
 
-    def __init__(self, ledger: "ActingLedger", max_workers: int) -> None:
-        threads = Threads(max_workers)
-        self.verify = threads.awaitable(ledger.verify)
-        self.authenticate = threads.awaitable(ledger.authenticate)
-        self.api_keys = AsyncAPIKeys(ledger.api_keys, threads)
+    def __init__(self, api_keys: APIKeys, verifier: Verifier, threads: "Threads") -> None:
+        self.verify = threads.awaitable(verifier.verify)
+        self.authenticate = threads.awaitable(verifier.authenticate)
+        self.api_keys = AsyncAPIKeys(api_keys, threads)
+
+
+class AsyncLedger(AsyncActingLedger, Generic[R]):
+    """A KeyLedger's methods as coroutines."""
+
+    def __init__(
+        self,
+        api_keys: APIKeys,
+        verifier: Verifier,
+        threads: "Threads",
+        *,
+        status: Callable[[], R],
+        close: Callable[[], None],
+    ) -> None:
+        super().__init__(api_keys, verifier, threads)
+        self._parts = api_keys, verifier, threads
+        self.status = threads.awaitable(status)
+        self.close = threads.awaitable(close)
+
+    def on_behalf_of(self, actor: Actor) -> AsyncActingLedger:
+        """The same API with this actor recorded on each event; waits for nothing."""
+        api_keys, verifier, threads = self._parts
+        return AsyncActingLedger(api_keys.acting(actor), verifier, threads)
 
 
 class AsyncAPIKeys:

@@ -5,13 +5,14 @@ import logging
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from keyledger.aio import AsyncLedger
+from keyledger.aio import AsyncActingLedger, AsyncLedger, Threads
 from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
 from keyledger.domain.actor import Actor
@@ -47,10 +48,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 class ActingLedger:
     """A ledger's keys and verification, with an actor recorded on each event."""
 
-    def __init__(self, api_keys: APIKeys, verifier: Verifier, max_workers: int) -> None:
+    def __init__(self, api_keys: APIKeys, verifier: Verifier, threads: Threads) -> None:
         self.api_keys = api_keys
         self._verifier = verifier
-        self.aio = AsyncLedger(self, max_workers)
+        self._threads = threads
+
+    @cached_property
+    def aio(self) -> AsyncActingLedger:
+        """The same methods as coroutines."""
+        return AsyncActingLedger(self.api_keys, self._verifier, self._threads)
 
     def verify(self, secret: str, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """Whether a secret is accepted, for these scopes, now. Never raises for a bad secret.
@@ -76,7 +82,6 @@ class KeyLedger(ActingLedger):
         self._database = database
         self._peppers = peppers
         self._server = server
-        self._settings = settings
         self._recorder = UseRecorder(
             database,
             codec,
@@ -86,11 +91,9 @@ class KeyLedger(ActingLedger):
             buffer_limit_uses=settings.buffer_limit_uses,
             refused_limit_per_key=settings.refused_limit_per_key,
         )
-        self._store = KeyStore(database, codec)
-        api_keys = APIKeys(self._store, views, peppers, _now)
-        super().__init__(
-            api_keys, Verifier(views, peppers, self._recorder, api_keys.get), settings.max_connections
-        )
+        api_keys = APIKeys(KeyStore(database, codec), views, peppers, _now)
+        verifier = Verifier(views, peppers, self._recorder, api_keys.get)
+        super().__init__(api_keys, verifier, Threads(settings.max_connections))
         _open_ledgers.add(self)
 
     @classmethod
@@ -161,7 +164,12 @@ class KeyLedger(ActingLedger):
 
         `created_by` is then the actor's user, and a subject that is left out the actor's organization, else user.
         """
-        return ActingLedger(self.api_keys.acting(actor), self._verifier, self._settings.max_connections)
+        return ActingLedger(self.api_keys.acting(actor), self._verifier, self._threads)
+
+    @cached_property
+    def aio(self) -> AsyncLedger[Status]:
+        """The same methods as coroutines."""
+        return AsyncLedger(self.api_keys, self._verifier, self._threads, status=self.status, close=self.close)
 
     def status(self) -> Status:
         """How the ledger is doing, in this process and in PostgreSQL. Raises LedgerUnavailable."""

@@ -1,0 +1,130 @@
+"""Events as bytes: every version ever released decodes for ever, and what cannot be read stops the reader."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyledger.domain.actor import Actor
+from keyledger.domain.digest import Digest
+from keyledger.domain.errors import UnreadableEvent
+from keyledger.domain.events import EVENTS, Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
+from keyledger.domain.use import RecordedUse, Use
+from keyledger.infrastructure.codec import EventCodec
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMON: dict[str, Any] = {
+    "id": UUID("01a208f6-d628-7113-baed-f4f2bbe2bd48"),
+    "occurred_at": datetime(2026, 11, 23, 15, 12, 4, 135971, tzinfo=UTC),
+    "actor": Actor(user_id="user_1", organization_id="org_1", ip_address="203.0.113.7", request_id="req_1"),
+}
+USE = Use(ip_address="203.0.113.7", user_agent="curl/8", method="GET", path="/v1", request_id="req_2")
+RELEASED: dict[str, Event] = {
+    "KeyCreated.1": KeyCreated(
+        **COMMON,
+        type="api_key",
+        name="Ключ 🔑",
+        subject="org_1",
+        description=None,
+        claims='{"plan":"free"}',
+        scopes=("read", "write"),
+        created_by="user_1",
+        expiration=datetime(2027, 1, 1, tzinfo=UTC),
+        digest=Digest(algorithm="hmac-sha256-v1", kid="2026", value=bytes(range(32))),
+    ),
+    "KeyUpdated.1": KeyUpdated(**COMMON, changes=Changes(description=None, scopes=("read",))),
+    "KeyRevoked.1": KeyRevoked(**COMMON, revocation_reason="leaked"),
+    "KeyUsed.1": KeyUsed.of(
+        [
+            RecordedUse(occurred_at=COMMON["occurred_at"], outcome="valid", use=USE),
+            RecordedUse(occurred_at=datetime(2026, 11, 23, 15, 12, 5, tzinfo=UTC), outcome="revoked", use=Use()),
+        ],
+        id=COMMON["id"],
+        refused_unlisted=3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_every_version_that_was_released_decodes_for_ever(name: str) -> None:
+    state = bytes.fromhex((GOLDEN / f"{name}.hex").read_text())
+    assert EventCodec().decode(name.partition(".")[0], state) == RELEASED[name]
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_newest_version_encodes_as_it_always_did(name: str) -> None:
+    assert EventCodec().encode(RELEASED[name]).hex() == (GOLDEN / f"{name}.hex").read_text().strip()
+
+
+def test_there_is_a_golden_file_for_each_version_of_each_event() -> None:
+    versions = {f"{event.topic}.{version}" for event in EVENTS for version in range(1, event.version + 1)}
+    assert {file.stem for file in GOLDEN.glob("*.hex")} == versions == set(RELEASED)
+
+
+class Renamed(Event, frozen=True, kw_only=True, array_like=True):
+    """An event in its third version, whose first two had other fields."""
+
+    topic: ClassVar[str] = "Renamed"
+    version: ClassVar[int] = 3
+
+    first_name: str
+    last_name: str
+    title: str | None
+
+
+UPCASTERS = {
+    ("Renamed", 1): lambda fields: [*fields[:3], *fields[3].split(" ", 1)],
+    ("Renamed", 2): lambda fields: [*fields, None],
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "fields"), [(1, ["Ada Lovelace"]), (2, ["Ada", "Lovelace"]), (3, ["Ada", "Lovelace", None])]
+)
+def test_upcasters_lead_each_older_version_to_the_newest(version: int, fields: list[Any]) -> None:
+    codec = EventCodec([Renamed], UPCASTERS)
+    state = bytes([version]) + msgspec.msgpack.Encoder(uuid_format="bytes").encode(
+        [COMMON["id"], COMMON["occurred_at"], None, *fields]
+    )
+    expected = Renamed(**{**COMMON, "actor": None}, first_name="Ada", last_name="Lovelace", title=None)
+    assert codec.decode("Renamed", state) == expected
+
+
+def test_an_event_with_a_gap_in_its_upcasters_is_refused_at_the_start() -> None:
+    with pytest.raises(TypeError, match="Renamed has no upcaster from version \\[2\\]"):
+        EventCodec([Renamed], {("Renamed", 1): lambda fields: fields})
+
+
+def test_an_unknown_type_stops_the_reader() -> None:
+    with pytest.raises(UnreadableEvent, match="'KeyDreamtOf'"):
+        EventCodec().decode("KeyDreamtOf", b"\x01\x90")
+
+
+def test_a_newer_version_stops_the_reader() -> None:
+    state = b"\x02" + EventCodec().encode(RELEASED["KeyRevoked.1"])[1:]
+    with pytest.raises(UnreadableEvent, match="KeyRevoked version 2 is newer than the 1"):
+        EventCodec().decode("KeyRevoked", state)
+
+
+@given(st.sampled_from(sorted(RELEASED)), st.data())
+def test_a_state_that_is_cut_short_stops_the_reader(name: str, data: st.DataObject) -> None:
+    state = EventCodec().encode(RELEASED[name])
+    with pytest.raises(UnreadableEvent):
+        EventCodec().decode(name.partition(".")[0], state[: data.draw(st.integers(0, len(state) - 1))])
+
+
+@given(st.sampled_from([event.topic for event in EVENTS]), st.binary(max_size=40))
+def test_noise_is_an_unreadable_event_and_nothing_else(topic: str, state: bytes) -> None:
+    with suppress(UnreadableEvent):
+        assert isinstance(EventCodec().decode(topic, state), Event)
+
+
+def test_the_topics_are_fixed_names_and_no_python_paths() -> None:
+    assert json.dumps([event.topic for event in EVENTS]) == '["KeyCreated", "KeyUpdated", "KeyUsed", "KeyRevoked"]'
