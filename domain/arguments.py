@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from keyledger.domain import secret
@@ -13,6 +14,7 @@ CLAIMS_BYTES = 8 * 1024
 CLAIMS_DEPTH = 100
 SCOPES = 1000
 REASON_CHARACTERS = 1024
+LATEST = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(days=1)  # the year 9999 in every time zone
 
 
 def text(param: str, value: object, *, minimum: int = 1, maximum: int = 255, trimmed: bool = True) -> str:
@@ -25,7 +27,7 @@ def text(param: str, value: object, *, minimum: int = 1, maximum: int = 255, tri
     if trimmed and value != value.strip():
         raise InvalidArgument(param, f"{allowed}, with no white space at either end")
     _check_characters(param, value)
-    return value
+    return str.__str__(value)  # the text itself, where it came as a member of a StrEnum or the like
 
 
 def optional_text(
@@ -52,7 +54,7 @@ def scopes(value: object) -> tuple[str, ...]:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise InvalidArgument("scopes", f"{allowed}, not one {type(value).__name__}")
-    found = tuple(text("scopes", scope, trimmed=False) for scope in value)
+    found = tuple(text("scopes", scope, trimmed=False) for scope in islice(value, SCOPES + 1))
     if len(found) > SCOPES or len(set(found)) != len(found):
         raise InvalidArgument("scopes", allowed)
     return found
@@ -89,9 +91,12 @@ def expiration(now: datetime, seconds_until_expiration: object) -> datetime | No
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise InvalidArgument(param, allowed)
     try:
-        return now + timedelta(microseconds=max(1, math.floor(value * 1_000_000)))
+        moment = now + timedelta(microseconds=max(1, math.floor(value * 1_000_000)))
     except (OverflowError, ValueError):
-        raise InvalidArgument(param, f"{allowed}; the key must expire before the year 10000") from None
+        moment = None
+    if moment is None or moment > LATEST:
+        raise InvalidArgument(param, f"{allowed}; the key must expire by {LATEST:%Y-%m-%d}")
+    return moment
 
 
 def integer(param: str, value: object, *, minimum: int, maximum: int | None = None) -> int:

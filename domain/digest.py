@@ -37,6 +37,8 @@ class Peppers:
     """
 
     def __init__(self, peppers: Mapping[str, bytes]) -> None:
+        if not isinstance(peppers, Mapping):
+            raise InvalidArgument("peppers", "a mapping of a pepper's id to its bytes")
         for kid, pepper in peppers.items():
             if not isinstance(kid, str) or not _KID.fullmatch(kid) or kid == NO_PEPPER:
                 raise InvalidArgument("peppers", "a pepper's id is 1 to 32 of A-Z a-z 0-9 . _ -, and not 'none'")

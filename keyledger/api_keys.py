@@ -39,7 +39,9 @@ class APIKeys:
         self._actor = actor
 
     def acting(self, actor: Actor) -> "APIKeys":
-        """The same keys, with this actor recorded on each event."""
+        """The same keys, with this actor recorded on each event. Raises InvalidArgument."""
+        if not isinstance(actor, Actor):
+            raise InvalidArgument("actor", "an Actor")
         return APIKeys(self._store, self._views, self._peppers, self._clock, actor)
 
     def create(

@@ -1,13 +1,14 @@
 """Every knob, typed, with its unit in its name."""
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from keyledger.domain import arguments
+from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 
 PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
@@ -37,11 +38,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for field in ("database_timeout_seconds", "flush_interval_seconds"):
-            if not 0 < getattr(self, field) < 86_400:
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 86_400:
                 raise InvalidArgument(field, "a number of seconds above 0, up to a day")
         for field in ("max_connections", "flush_after_uses", "buffer_limit_uses", "refused_limit_per_key"):
-            if getattr(self, field) < 1:
-                raise InvalidArgument(field, "a whole number of at least 1")
+            arguments.integer(field, getattr(self, field), minimum=1)
+        arguments.boolean("prepared_statements", self.prepared_statements)
+        if self.peppers is not None:
+            Peppers(self.peppers)
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{field}={value!r}' for field, value in self.__rich_repr__())})"
@@ -62,6 +66,6 @@ def _from_environment() -> dict[str, bytes]:
         kid, _, encoded = entry.strip().partition(":")
         try:
             found[kid] = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one, and so is what a character beyond ASCII raises
             raise InvalidArgument(PEPPERS_VARIABLE, "id:base64, several with commas between them") from None
     return found

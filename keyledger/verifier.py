@@ -9,7 +9,7 @@ import msgspec
 from keyledger.api_key import APIKey, api_key
 from keyledger.domain import arguments, secret
 from keyledger.domain.digest import Peppers
-from keyledger.domain.errors import REFUSALS
+from keyledger.domain.errors import REFUSALS, InvalidArgument
 from keyledger.domain.use import Use
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.use_recorder import UseRecorder
@@ -52,6 +52,8 @@ class Verifier:
     def verify(self, secret_text: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """What becomes of a secret. Raises LedgerUnavailable when that cannot be decided."""
         wanted = arguments.scopes(scopes)
+        if use is not None and not isinstance(use, Use):
+            raise InvalidArgument("use", "a Use or None")
         key_id = secret.parse(secret_text)
         if key_id is None:
             return Verification(valid=False, code="malformed")
