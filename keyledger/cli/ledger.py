@@ -1,0 +1,97 @@
+"""`keyledger migrate` and `keyledger status`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from keyledger.cli.options import Globals, global_options, opened
+from keyledger.cli.output import moment, plain, show, show_json
+from keyledger.cli.tables import facts
+from keyledger.infrastructure import schema
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.ledger import DEFAULT_DATA_DIR, Status
+
+_NO_PEPPER = (
+    "none: digests have no key, so whoever can write to the table could add a key of their own."
+    " Set KEYLEDGER_PEPPERS=ID:BASE64 (32 random bytes or more: `openssl rand -base64 32`) in every process,"
+    " and keep it: keys made with a pepper cannot be verified without it."
+)
+
+
+@click.command()
+@global_options
+@click.pass_obj
+def migrate(target: Globals) -> None:
+    """Bring the database's schema up to date; safe to repeat, and from several processes."""
+    with _database(target) as database:
+        applied = schema.migrate(database)
+    if target.json:
+        show_json({"applied": applied, "schema_version": schema.CURRENT})
+        return
+    for name in applied:
+        show(f"applied {name}")
+    show(f"The schema is at version {schema.CURRENT}{'.' if applied else ': nothing to do.'}")
+
+
+@click.command()
+@global_options
+@click.pass_obj
+def status(target: Globals) -> None:
+    """Say how the ledger is doing."""
+    with opened(target) as ledger:
+        found = ledger.status()
+    if target.json:
+        show_json(_as_json(found))
+        return
+    store, table = found.store, facts()
+    table.add_row("server", plain(f"PostgreSQL {store.server_version}"))
+    table.add_row("database", plain(store.database))
+    table.add_row("data directory", plain(found.data_dir or "— (a server of your own)"))
+    table.add_row("schema", plain(f"version {store.schema_version} of {schema.CURRENT}"))
+    table.add_row("keys", plain(f"{store.api_keys:,}, of which revoked {store.revoked:,}"))
+    table.add_row("events", plain(f"{store.events_bytes:,} bytes with their indexes"))
+    table.add_row("without position", plain(f"{store.outbox:,} events"))
+    table.add_row("last flush", plain(moment(store.last_flush_at)))
+    table.add_row("pepper", plain(_NO_PEPPER if found.pepper == "none" else found.pepper))
+    show(table)
+
+
+def _as_json(found: Status) -> dict[str, object]:
+    return {
+        "server_version": found.store.server_version,
+        "database": found.store.database,
+        "data_dir": found.data_dir,
+        "schema_version": found.store.schema_version,
+        "newest_schema_version": schema.CURRENT,
+        "api_keys": found.store.api_keys,
+        "revoked": found.store.revoked,
+        "events_bytes": found.store.events_bytes,
+        "outbox": found.store.outbox,
+        "last_flush_at": found.store.last_flush_at,
+        "pepper": found.pepper,
+    }
+
+
+@contextmanager
+def _database(target: Globals) -> Iterator[Database]:
+    """The database itself, which a ledger opens only where its schema is up to date."""
+    dsn = target.dsn or (os.environ.get("KEYLEDGER_DSN") if target.data_dir is None else None)
+    server = None
+    if dsn is None:
+        folder = target.data_dir or os.environ.get("KEYLEDGER_DATA_DIR") or DEFAULT_DATA_DIR
+        server = EmbeddedServer.acquire(Path(folder))
+        dsn = server.conninfo
+    try:
+        database = Database(dsn)
+        try:
+            database.probe()
+            yield database
+        finally:
+            database.close()
+    finally:
+        if server is not None:
+            server.release()

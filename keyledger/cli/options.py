@@ -1,0 +1,115 @@
+"""Options that commands share."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from json import JSONDecodeError, loads
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from keyledger import Actor, KeyLedger
+from keyledger.ledger import ActingLedger
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
+
+
+class Globals:
+    """What --dsn, --data-dir and --json said, wherever on the line they stood; the later one wins."""
+
+    def __init__(self) -> None:
+        self.dsn: str | None = None
+        self.data_dir: str | None = None
+        self.json = False
+
+    @property
+    def temporary(self) -> bool:
+        """Whether neither option was given."""
+        return self.dsn is None and self.data_dir is None
+
+    @classmethod
+    def at(cls, dsn: str | None, data_dir: str | None) -> "Globals":
+        """What names one ledger."""
+        found = cls()
+        found.dsn, found.data_dir = dsn, data_dir
+        return found
+
+
+def _store(context: click.Context, option: click.Parameter, value: Any) -> None:
+    found = context.ensure_object(Globals)
+    if value in (None, False):
+        return
+    if value == "":
+        raise click.BadParameter("must not be empty", context, option)
+    assert option.name is not None
+    setattr(found, option.name, value)
+    if found.dsn is not None and found.data_dir is not None:
+        raise click.UsageError("--dsn and --data-dir exclude each other", context)
+
+
+def global_options(command: F) -> F:
+    """Accept --dsn, --data-dir and --json here too."""
+    common: Any = {"expose_value": False, "callback": _store}
+    for option in (
+        click.option("--json", is_flag=True, help="One JSON value on stdout.", **common),
+        click.option("--data-dir", metavar="DIR", help="Embedded PostgreSQL with its data in DIR.", **common),
+        click.option(
+            "--dsn",
+            metavar="DSN",
+            help="Your PostgreSQL. One with a password belongs in KEYLEDGER_DSN, not here.",
+            **common,
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def as_user(command: F) -> F:
+    """Accept --as-user."""
+    return click.option("--as-user", metavar="USER_ID", help="Who acts, recorded with the event.")(command)
+
+
+def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
+    """The ledger, on behalf of the user if there is one."""
+    return ledger if user_id is None else ledger.on_behalf_of(Actor(user_id=user_id))
+
+
+@contextmanager
+def opened(target: Globals) -> Iterator[KeyLedger]:
+    """The ledger that the options name."""
+    with KeyLedger.open(target.dsn, data_dir=target.data_dir) as ledger:
+        yield ledger
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """A span of time, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+        if seconds <= 0:
+            self.fail("a time above 0: seconds, or a number with s, m, h, d or w, such as 90d", param, ctx)
+        return seconds
+
+
+class JSONValue(click.ParamType):  # type: ignore[type-arg]
+    """A JSON text, as the value that it stands for. A wrong text is not repeated: it may be private."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return loads(value, parse_constant=_no_constant)
+        except JSONDecodeError as error:
+            self.fail(f"not JSON: {error.msg} at character {error.pos + 1}", param, ctx)
+        except (ValueError, RecursionError):
+            self.fail("not JSON that can be kept", param, ctx)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,96 @@
+"""Printing: for people text that cannot steer their terminal, for programs one JSON value."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+_UNLIMITED = 10_000
+"""Columns, where no terminal sets a limit: nothing is folded, and every row is one line."""
+
+
+class OutputClosed(Exception):
+    """Whoever read stdout has gone."""
+
+
+class OutputFailed(Exception):
+    """Stdout cannot be written to."""
+
+
+def printable(text: str) -> str:
+    """The text with everything that shows nothing, or that steers a terminal, in its escaped form."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
+        for character in text
+    )
+
+
+def plain(value: object, style: str = "") -> Text:
+    """A value as it is, never as markup; `—` for None."""
+    return Text("—" if value is None else printable(str(value)), style=style, overflow="fold")
+
+
+def moment(value: datetime | None, nothing: str = "never") -> str:
+    """A datetime in UTC, to the second."""
+    return nothing if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print for people: as wide as their terminal; without colour and unlimited where there is none."""
+    console = console_of_stdout()
+    with console.capture() as captured:
+        for renderable in renderables:
+            console.print(renderable)
+    write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+
+
+def show_json(value: object) -> None:
+    """Print for programs: one JSON value, in ASCII, with datetimes as ISO 8601 in UTC."""
+    write(json.dumps(msgspec.to_builtins(value, enc_hook=_encoded)) + "\n")
+
+
+def console_of_stdout() -> Console:
+    """A console that never takes a value for markup."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Console(width=None if terminal else _UNLIMITED, highlight=False, markup=False, emoji=False)
+
+
+def width() -> int:
+    """The columns there are."""
+    return console_of_stdout().width
+
+
+def write(text: str) -> None:
+    """Put text on stdout at once. Raises OutputClosed, OutputFailed."""
+    stream = sys.stdout
+    if stream is None:
+        return
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        _discard_stdout()
+        raise OutputClosed from None
+    except OSError as error:
+        _discard_stdout()
+        raise OutputFailed(f"the output cannot be written: {error.strerror}") from None
+
+
+def _discard_stdout() -> None:
+    """What is left in the buffer must not fail once more when the interpreter ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _encoded(value: object) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(type(value).__name__)

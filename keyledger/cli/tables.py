@@ -1,0 +1,71 @@
+"""Keys as people see them."""
+
+import json
+from collections.abc import Iterable
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from keyledger import APIKey
+from keyledger.cli.output import moment, plain, width
+
+_WIDE = 150
+"""Columns from which on a list shows everything."""
+
+_STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}
+
+
+def state(key: APIKey) -> Text:
+    """Whether the key is active, expired or revoked."""
+    name = "revoked" if key.revoked else "expired" if key.expired else "active"
+    return Text(name, _STYLES[name])
+
+
+def key_table(keys: Iterable[APIKey]) -> Table:
+    """One row a key; a narrow terminal shows fewer columns, and never half an id."""
+    wide = width() >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("id", min_width=35, overflow="fold")
+    table.add_column("name", overflow="fold", ratio=None)
+    table.add_column("state", min_width=7)
+    if wide:
+        table.add_column("scopes", overflow="fold")
+        table.add_column("created", min_width=10)
+    table.add_column("expires", min_width=10)
+    table.add_column("last used", min_width=10)
+    for key in keys:
+        extra = (plain(", ".join(key.scopes) or None), moment(key.created_at)) if wide else ()
+        table.add_row(
+            key.id, plain(key.name), state(key), *extra, moment(key.expiration), moment(key.last_used_at)
+        )
+    return table
+
+
+def key_details(key: APIKey) -> Table:
+    """Every field of a key, one a line."""
+    table = facts()
+    table.add_row("id", plain(key.id))
+    table.add_row("name", plain(key.name))
+    table.add_row("state", state(key))
+    if key.revoked:
+        table.add_row("reason", plain(key.revocation_reason))
+    table.add_row("type", plain(key.type))
+    table.add_row("subject", plain(key.subject))
+    table.add_row("description", plain(key.description))
+    table.add_row("scopes", plain(", ".join(key.scopes) or None))
+    table.add_row("claims", plain(None if key.claims is None else json.dumps(key.claims, ensure_ascii=False)))
+    table.add_row("created", plain(moment(key.created_at)))
+    table.add_row("created by", plain(key.created_by))
+    table.add_row("updated", plain(moment(key.updated_at)))
+    table.add_row("expires", plain(moment(key.expiration)))
+    table.add_row("last used", plain(moment(key.last_used_at)))
+    return table
+
+
+def facts() -> Table:
+    """An empty table of names and values."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
