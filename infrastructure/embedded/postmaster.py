@@ -61,9 +61,9 @@ class Postmaster:
             hostaddr="",
         )
 
-    def accepts(self) -> bool:
-        """Return whether the postmaster listens; takes microseconds."""
-        return socket_folder.accepts(self.folder)
+    def is_up(self) -> bool:
+        """Return whether the postmaster answers, be it with "not yet"; takes a millisecond at most."""
+        return socket_folder.answers(self.folder)
 
     def bring_up(self, deadline: Deadline) -> None:
         """Return when the server answers, started if need be; the caller holds the start lock and a lease.
@@ -71,7 +71,7 @@ class Postmaster:
         Raises EmbeddedServerError when it ends at once, or does not answer before `deadline`.
         """
         launched = False
-        while not self._answers(deadline):
+        while not self._is_ready(deadline):
             # Backends that outlive a killed postmaster hold the lock, and the shared memory, for a while.
             if is_free(self.folder.server_lock):
                 if launched:
@@ -87,10 +87,10 @@ class Postmaster:
             if not deadline.pause():
                 raise self._failure(f"did not stop within {deadline.seconds:g} s")
 
-    def _answers(self, deadline: Deadline) -> bool:
-        if not self.accepts():
+    def _is_ready(self, deadline: Deadline) -> bool:
+        if not self.is_up():
             return False
-        patience = min(LONGEST_CONNECT, math.ceil(deadline.remaining()))
+        patience = max(1, min(LONGEST_CONNECT, math.ceil(deadline.remaining())))  # 0 would mean for ever
         try:
             connection = psycopg.connect(self.conninfo("postgres"), autocommit=True, connect_timeout=patience)
         except psycopg.OperationalError as error:

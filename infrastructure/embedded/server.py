@@ -66,14 +66,14 @@ class EmbeddedServer:
         return self._postmaster.folder.path
 
     def ensure_running(self) -> None:
-        """Start the server again if it is down; takes microseconds when it is up.
+        """Start the server again if it is down; takes a millisecond when it is up.
 
         Raises EmbeddedServerError when it cannot be started, or when the lease was released.
         """
         with self._mutex, _failures_of(self.data_dir):
             if self._lease is None:
                 raise EmbeddedServerError(f"the lease on {self.data_dir} was released: acquire it again")
-            if not self._postmaster.accepts():
+            if not self._postmaster.is_up():
                 deadline = Deadline(self._timeout_seconds)
                 with exclusively(self._postmaster.folder.start_lock, deadline):
                     self._postmaster.bring_up(deadline)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import stat
+import struct
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ PORT = 5432
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 # sun_path holds 108 bytes with the closing zero on Linux, 104 on macOS.
 LONGEST_SOCKET_PATH = 103
+# The shortest question of the protocol: the length, and a number that stands for "do you speak TLS?".
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+LONGEST_PROBE = 1.0
 
 
 def locate(folder: DataFolder) -> Path:
@@ -39,17 +43,19 @@ def prepare(folder: DataFolder) -> Path:
     return path
 
 
-def accepts(folder: DataFolder) -> bool:
-    """Return whether a postmaster listens on the socket; takes microseconds."""
+def answers(folder: DataFolder) -> bool:
+    """Return whether a postmaster answers on the socket, be it with "not yet"; takes a millisecond at most."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
+        probe.settimeout(LONGEST_PROBE)
         try:
             probe.connect(str(locate(folder) / SOCKET_NAME))
-        except (ConnectionError, FileNotFoundError):
+            # The kernel lets one connect to a postmaster that is being killed; an answer needs a living one.
+            probe.sendall(SSL_REQUEST)
+            return probe.recv(1) != b""
+        except (ConnectionError, FileNotFoundError, NotADirectoryError):
             return False
         except (TimeoutError, BlockingIOError):
-            return True  # so many clients wait that the queue is full
-    return True
+            return True  # it is there, and busy
 
 
 def _usable(path: Path) -> bool:
@@ -72,7 +78,8 @@ def _short_folder(folder: DataFolder) -> Path:
 
 def _prepare_short(path: Path, folder: DataFolder) -> None:
     owner = folder.path.stat()
-    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    if not os.path.lexists(path):
+        path.mkdir(mode=PRIVATE_FOLDER)
     found = path.lstat()
     if os.geteuid() == 0 and stat.S_ISDIR(found.st_mode) and found.st_uid == 0 != owner.st_uid:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

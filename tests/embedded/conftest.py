@@ -1,0 +1,210 @@
+"""Real servers in data directories of their own, and programs that hold leases on them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.embedded.lock import is_free
+
+# Kills of processes lose nothing that the operating system has, so the tests need not wait for the disk.
+QUICK = {"fsync": "off"}
+PREAMBLE = f"""
+import os, sys
+from pathlib import Path
+import psycopg
+from keyledger.infrastructure.embedded import EmbeddedServer
+server = EmbeddedServer.acquire(Path(sys.argv[1]), options={QUICK!r})
+def query(text):
+    with psycopg.connect(server.conninfo) as connection:
+        return connection.execute(text).fetchone()[0]
+"""
+HOLD = """
+print("holding", flush=True)
+sys.stdin.readline()
+server.release()
+print("released", flush=True)
+"""
+
+
+class Program:
+    """A Python program that has a lease on `data_dir` and then runs `code`."""
+
+    def __init__(self, data_dir: Path, code: str, uid: int | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PREAMBLE + code, str(data_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else [],
+        )
+
+    def says(self) -> str:
+        """Return the next line that the program prints, "" at its end."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def go_on(self) -> None:
+        """Give the program the line it waits for."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """Kill -9 the program, and nothing it started."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End the program."""
+        self.kill()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that was used once: a copy of it saves a test the half second of initdb."""
+    path = tmp_path_factory.mktemp("made") / "d"
+    EmbeddedServer.acquire(path, options=QUICK).release()
+    return path
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, made_once: Path) -> Iterator[Path]:
+    """A data directory that was used before."""
+    path = tmp_path / "d"
+    shutil.copytree(made_once, path)
+    yield path
+    _clear(path)
+
+
+@pytest.fixture
+def new_dir(tmp_path: Path) -> Iterator[Path]:
+    """The path of a data directory that is still to be made."""
+    path = tmp_path / "n"
+    yield path
+    _clear(path)
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A folder that every account can reach, unlike tmp_path."""
+    place = Path(tempfile.mkdtemp(prefix="open-"))
+    place.chmod(0o755)
+    yield place
+    for path in place.iterdir():
+        _clear(path)
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def acquire(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Callable[..., EmbeddedServer]]:
+    """`EmbeddedServer.acquire`, by default of `data_dir`, with a release at the end of the test."""
+    servers: list[EmbeddedServer] = []
+
+    def acquire(path: Path = data_dir, **arguments: object) -> EmbeddedServer:
+        server = EmbeddedServer.acquire(path, **{"options": QUICK, **arguments})  # type: ignore[arg-type]
+        servers.append(server)
+        return server
+
+    yield acquire
+    for server in servers:
+        server.release()
+
+
+@pytest.fixture
+def start(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Callable[..., Program]]:
+    """Start a Program, by default one that holds a lease on `data_dir` until it is told to go on."""
+    programs: list[Program] = []
+
+    def start(code: str = HOLD, *, path: Path = data_dir, uid: int | None = None) -> Program:
+        programs.append(Program(path, code, uid))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.close()
+
+
+@pytest.fixture
+def run_program() -> Callable[[Path, str], list[str]]:
+    """Run a program to its end, its output captured in a pipe, and return the lines it printed."""
+
+    def run(data_dir: Path, code: str) -> list[str]:
+        command = [sys.executable, "-c", PREAMBLE + code, str(data_dir)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        return done.stdout.split()
+
+    return run
+
+
+@pytest.fixture
+def query() -> Callable[[EmbeddedServer, str], object]:
+    """Run a statement in a connection of its own and return the first value it answers, if any."""
+
+    def query(server: EmbeddedServer, text: str) -> object:
+        with psycopg.connect(server.conninfo) as connection:
+            cursor = connection.execute(text)
+            row = cursor.fetchone() if cursor.description else None
+        return row and row[0]
+
+    return query
+
+
+@pytest.fixture
+def is_down() -> Callable[[Path], bool]:
+    """Say whether no process of the server is left."""
+    return lambda data_dir: is_free(data_dir / "server.lock")
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Wait until a condition holds, and fail when it does not within 20 seconds."""
+
+    def eventually(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, "it did not come true"
+            time.sleep(0.005)
+
+    return eventually
+
+
+@pytest.fixture
+def kill_postmaster() -> Callable[[Path], None]:
+    """Kill -9 the postmaster alone: what it forked, and its supervisor, are left to notice."""
+    return lambda data_dir: os.kill(postmaster_pid(data_dir), signal.SIGKILL)
+
+
+def postmaster_pid(data_dir: Path) -> int:
+    return int((data_dir / "cluster" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.fixture
+def pid_of_postmaster() -> Callable[[Path], int]:
+    return postmaster_pid
+
+
+def _clear(data_dir: Path) -> None:
+    """Wait for the server's end, and remove the socket folder that a long path has outside."""
+    end = time.monotonic() + 20
+    while data_dir.is_dir() and not is_free(data_dir / "server.lock"):
+        assert time.monotonic() < end, f"a server was left running in {data_dir}"
+        time.sleep(0.01)
+    sockets = data_dir / "socket"
+    if sockets.is_symlink():
+        shutil.rmtree(sockets.readlink(), ignore_errors=True)

@@ -1,0 +1,157 @@
+"""As root the server runs in a user namespace, or as another account."""
+
+import os
+import pwd
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keyledger.domain.errors import EmbeddedServerError
+from keyledger.infrastructure.embedded import account as accounts
+from keyledger.infrastructure.embedded.binaries import find_binaries
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
+needs_namespace = pytest.mark.skipif(
+    os.geteuid() != 0 or not accounts.namespace_available(), reason="user namespaces are not allowed here"
+)
+
+
+@pytest.fixture
+def no_namespace(monkeypatch: pytest.MonkeyPatch) -> pwd.struct_passwd:
+    """Forbid user namespaces, and return the account that takes their place."""
+    monkeypatch.setattr(accounts, "namespace_available", lambda: False)
+    spare = accounts._find_spare_account()
+    _skip_unless_reachable(spare.pw_uid)
+    return spare
+
+
+def _skip_unless_reachable(uid: int, program: Path | None = None) -> None:
+    program = program or find_binaries(None).postgres
+    answer = subprocess.run(["test", "-x", str(program)], user=uid, group=uid, extra_groups=[], cwd="/")
+    if answer.returncode:
+        pytest.skip(f"{program} is out of reach for other accounts")
+
+
+@needs_namespace
+def test_in_a_namespace_the_files_stay_roots_in_a_place_that_only_root_can_reach(acquire, query, tmp_path: Path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+
+    server = acquire(closed / "d")
+
+    assert query(server, "SELECT 1") == 1
+    assert {path.lstat().st_uid for path in closed.rglob("*")} == {0}
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+def test_without_namespaces_the_server_runs_as_a_spare_account(
+    acquire, query, pid_of_postmaster, no_namespace, open_place: Path
+):
+    path = open_place / "d"
+
+    server = acquire(path)
+
+    assert query(server, "SELECT 1") == 1
+    assert {p.lstat().st_uid for p in [path, *path.rglob("*")]} == {no_namespace.pw_uid}
+    assert _runs_as(pid_of_postmaster(path)) == no_namespace.pw_uid
+    assert open_place.stat().st_uid == 0
+
+
+def test_the_spare_account_is_found_again(acquire, query, no_namespace, open_place: Path):
+    first = acquire(open_place / "d")
+    query(first, "CREATE TABLE kept AS SELECT 1 AS value")
+    first.release()
+
+    assert query(acquire(open_place / "d"), "SELECT value FROM kept") == 1
+
+
+def test_a_spare_accounts_directory_is_still_its_own_where_namespaces_are_allowed(
+    acquire, query, no_namespace, open_place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    acquire(open_place / "d").release()
+    monkeypatch.undo()
+
+    assert query(acquire(open_place / "d"), "SELECT 1") == 1
+
+
+@needs_namespace
+def test_a_directory_made_in_a_namespace_is_given_to_the_spare_account(
+    acquire, query, open_place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first = acquire(open_place / "d")
+    query(first, "CREATE TABLE kept AS SELECT 1 AS value")
+    first.release()
+    monkeypatch.setattr(accounts, "namespace_available", lambda: False)
+    _skip_unless_reachable(accounts._find_spare_account().pw_uid)
+
+    assert query(acquire(open_place / "d"), "SELECT value FROM kept") == 1
+
+
+def test_a_killed_user_leaves_no_server_of_the_spare_account(
+    start, eventually, is_down, no_namespace, open_place: Path
+):
+    # Once the account owns the directory, the program finds it there.
+    (open_place / "d").mkdir()
+    os.chown(open_place / "d", no_namespace.pw_uid, no_namespace.pw_gid)
+    program = start(path=open_place / "d")
+    assert program.says() == "holding"
+
+    program.kill()
+
+    eventually(lambda: is_down(open_place / "d"))
+
+
+def test_a_place_out_of_the_spare_accounts_reach_is_refused_and_not_given_away(
+    acquire, no_namespace, data_dir: Path
+):
+    with pytest.raises(EmbeddedServerError, match="choose a data_dir"):
+        acquire()
+
+    assert data_dir.stat().st_uid == 0
+
+
+def test_a_directory_with_other_files_is_not_given_away(acquire, no_namespace, open_place: Path):
+    (open_place / "d").mkdir()
+    (open_place / "d" / "letter").touch()
+
+    with pytest.raises(EmbeddedServerError, match="letter"):
+        acquire(open_place / "d")
+
+    assert (open_place / "d").stat().st_uid == 0
+
+
+def test_without_any_spare_account_the_error_says_what_to_do(
+    acquire, monkeypatch: pytest.MonkeyPatch, open_place: Path
+):
+    monkeypatch.setattr(accounts, "namespace_available", lambda: False)
+    monkeypatch.setattr(accounts, "SPARE_ACCOUNTS", ("no-such-account",))
+
+    with pytest.raises(EmbeddedServerError, match="run as an ordinary user, or give a DSN"):
+        acquire(open_place / "d")
+
+
+def test_root_in_another_accounts_directory_does_not_lock_the_owner_out(acquire, query, start, open_place: Path):
+    owner = pwd.getpwnam("nobody")
+    _skip_unless_reachable(owner.pw_uid)
+    path = open_place / "d"
+    path.mkdir(mode=0o700)
+    os.chown(path, owner.pw_uid, owner.pw_gid)
+
+    server = acquire(path)
+    query(server, "SELECT 1")
+    server.release()
+
+    assert {p.lstat().st_uid for p in [path, *path.rglob("*")]} == {owner.pw_uid}
+    _skip_unless_reachable(owner.pw_uid, Path(sys.executable))
+    program = start(path=path, uid=owner.pw_uid)
+    assert program.says() == "holding"
+    program.go_on()
+    assert program.says() == "released"
+
+
+def _runs_as(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("Uid:")[2].split()[0])

