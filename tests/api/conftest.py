@@ -1,0 +1,122 @@
+"""What the specification of the public API stands on: keys with plain defaults, and the tables as they are."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+
+from keyledger import APIKey, KeyLedger
+from keyledger.domain.events import Event, KeyUsed
+from keyledger.domain.ids import key_id_text
+from keyledger.domain.use import RecordedUse
+from keyledger.infrastructure.codec import EventCodec
+
+T = TypeVar("T")
+
+WRITTEN = ("events", "outbox", "api_keys", "idempotency_keys", "flushes")
+
+
+@pytest.fixture
+def create(ledger: KeyLedger) -> Callable[..., APIKey]:
+    """Creates a key, of which a test names only what it is about."""
+
+    def created(**arguments: Any) -> APIKey:
+        return ledger.api_keys.create(**{"name": "a key", "subject": "user_1", **arguments})
+
+    return created
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Waits until a condition returns something true, and returns that."""
+
+    def awaited(condition: Callable[[], T], seconds: float = 10.0) -> T:
+        deadline = time.monotonic() + seconds
+        while True:
+            found = condition()
+            if found or time.monotonic() >= deadline:
+                assert found, f"still {found!r} after {seconds:g} s"
+                return found
+            time.sleep(0.01)
+
+    return awaited
+
+
+@pytest.fixture
+def events(dsn: str) -> Callable[..., list[Event]]:
+    """Reads a key's events out of the table, oldest first; with no key, everybody's."""
+    codec = EventCodec()
+
+    def read(key: APIKey | None = None, kind: type[Event] = Event) -> list[Event]:
+        with psycopg.connect(dsn) as connection:
+            rows = connection.execute(
+                "SELECT originator_id, topic, state FROM keyledger.events"
+                " ORDER BY originator_id, originator_version"
+            ).fetchall()
+        found = [codec.decode(topic, state) for id_, topic, state in rows if not key or key_id_text(id_) == key.id]
+        return [event for event in found if isinstance(event, kind)]
+
+    return read
+
+
+@pytest.fixture
+def uses(events: Callable[..., list[KeyUsed]]) -> Callable[..., list[RecordedUse]]:
+    """Reads every use of a key out of its events."""
+
+    def read(key: APIKey) -> list[RecordedUse]:
+        return [use for event in events(key, KeyUsed) for use in event.uses]
+
+    return read
+
+
+@pytest.fixture
+def nothing_written(dsn: str) -> Callable[[], AbstractContextManager[None]]:
+    """Asserts that what happens within leaves every table as it was."""
+
+    def state() -> list[Any]:
+        with psycopg.connect(dsn) as connection:
+            return [
+                connection.execute(f"SELECT * FROM keyledger.{table} ORDER BY 1, 2").fetchall()
+                for table in WRITTEN
+            ]
+
+    @contextmanager
+    def unchanged() -> Iterator[None]:
+        before = state()
+        yield
+        assert state() == before
+
+    return unchanged
+
+
+@pytest.fixture
+def locked_keys(dsn: str) -> Callable[[], AbstractContextManager[None]]:
+    """Makes PostgreSQL answer no question about any key while within."""
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with psycopg.connect(dsn) as connection:
+            connection.execute("LOCK TABLE keyledger.api_keys IN ACCESS EXCLUSIVE MODE")
+            yield
+            connection.rollback()
+
+    return locked
+
+
+@pytest.fixture
+def waiting_sessions(dsn: str) -> Iterator[Callable[[], int]]:
+    """Counts the sessions of this database that wait for a lock."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+
+        def count() -> int:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        yield count
