@@ -52,7 +52,7 @@ class Database:
             raise InvalidArgument("dsn", "a PostgreSQL connection string or URI") from None
         self._conninfo = conninfo
         self._max_connections = max_connections
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._options: dict[str, Any] = {
             "autocommit": True,
             "prepare_threshold": 2 if prepared_statements else None,
@@ -78,7 +78,7 @@ class Database:
         A lost connection has `work` called again: it must be such that doing it twice does it once.
         Raises LedgerUnavailable when the time-out (default: the database's) has passed, LedgerClosed after close.
         """
-        timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         deadline = time.monotonic() + timeout
         while True:
             pool = self._opened()

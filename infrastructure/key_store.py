@@ -1,5 +1,6 @@
 """Keys as streams of events: load what a decision needs, decide, append at the head of the stream."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -13,7 +14,7 @@ from eventsourcing.persistence import EventStore
 from psycopg.rows import TupleRow
 
 from keyledger.domain.api_key import APIKey, evolve, project
-from keyledger.domain.errors import IdempotencyConflict, KeyNotFound
+from keyledger.domain.errors import IdempotencyConflict, KeyNotFound, LedgerUnavailable
 from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, StoredEvent
 from keyledger.domain.ids import key_id_text
 from keyledger.infrastructure.codec import EventCodec
@@ -80,14 +81,17 @@ class KeyStore:
     def change(self, key_id: UUID, decide: Decision) -> KeyView | None:
         """Load the key, decide, append the event; decide again whenever another writer came first.
 
-        Returns the key after the event, None where there was nothing to record. Raises KeyNotFound and whatever
-        `decide` raises.
+        Returns the key after the event, None where there was nothing to record. Raises KeyNotFound, whatever
+        `decide` raises, and LedgerUnavailable.
         """
+        deadline = time.monotonic() + self._database.timeout_seconds
         while True:
             key = self.load(key_id)
             event = decide(key)
             if event is None:
                 return None
+            if time.monotonic() >= deadline:
+                raise LedgerUnavailable(f"{key_id_text(key_id)} changes faster than it can be decided on")
             row = self._row(key, key_id, key.version, event)
             query = "append_revoked" if isinstance(event, KeyRevoked) else "append_updated"
             values = self._database.run(partial(_append, query=query, parameters=self._parameters(row, event)))
