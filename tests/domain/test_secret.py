@@ -74,7 +74,6 @@ def test_a_secret_that_is_cut_or_has_more_to_it_is_refused(key_id: UUID, length:
         7,
         b"ak_",
         [],
-        object(),
         "",
         "ak_",
         "a" * 1_000_000,
@@ -83,7 +82,7 @@ def test_a_secret_that_is_cut_or_has_more_to_it_is_refused(key_id: UUID, length:
         "\ud800" * 74,
         "ak_" + "é" * 71,
     ],
-    ids=repr,
+    ids=lambda value: f"{type(value).__name__} of {len(str(value))}",
 )
 def test_what_is_not_a_secret_at_all_is_refused(value: object) -> None:
     assert secret.parse(value) is None
