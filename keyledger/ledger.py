@@ -15,6 +15,7 @@ import msgspec
 from keyledger.aio import AsyncActingLedger, AsyncLedger, Threads
 from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
+from keyledger.domain import arguments
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument, KeyLedgerError
@@ -29,11 +30,11 @@ from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.use_recorder import UseRecorder
 from keyledger.settings import Settings
+from keyledger.target import DEFAULT_DATA_DIR as DEFAULT_DATA_DIR  # the command line finds it here
+from keyledger.target import target
 from keyledger.verifier import Verification, Verifier
 
 _log = logging.getLogger("keyledger")
-
-DEFAULT_DATA_DIR = ".keyledger"
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,15 +114,14 @@ class KeyLedger(ActingLedger):
         migrate: bring the schema up to date first. An embedded ledger always does.
         Raises SchemaOutOfDate, LedgerUnavailable, InvalidArgument.
         """
-        settings = settings or Settings()
-        if dsn is not None and data_dir is not None:
-            raise InvalidArgument("dsn", "either a DSN or a data_dir, not both")
-        dsn = dsn or (os.environ.get("KEYLEDGER_DSN") if data_dir is None else None)
-        if dsn is None:
-            return cls._open_embedded(
-                Path(data_dir or os.environ.get("KEYLEDGER_DATA_DIR") or DEFAULT_DATA_DIR), settings
-            )
-        return cls._open(dsn, Peppers(settings.pepper_bytes()), settings, migrate=migrate)
+        settings = Settings() if settings is None else settings
+        if not isinstance(settings, Settings):
+            raise InvalidArgument("settings", "a Settings or None")
+        arguments.boolean("migrate", migrate)
+        where = target(dsn, data_dir)
+        if isinstance(where, Path):
+            return cls._open_embedded(where, settings)
+        return cls._open(where, Peppers(settings.pepper_bytes()), settings, migrate=migrate)
 
     @classmethod
     def _open_embedded(cls, data_dir: Path, settings: Settings) -> Self:
