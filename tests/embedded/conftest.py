@@ -75,26 +75,21 @@ class Program:
             stream.close()
 
 
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory that was used once: a copy of it saves a test the half second of initdb."""
-    path = tmp_path_factory.mktemp("made") / "d"
-    EmbeddedServer.acquire(path, options=QUICK).release()
-    return path
+@pytest.fixture(scope="module")
+def _module_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("d") / "d"
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, made_once: Path) -> Iterator[Path]:
-    """A data directory that was used before."""
-    path = tmp_path / "d"
-    shutil.copytree(made_once, path)
-    yield path
-    _clear(path)
+def data_dir(_module_dir: Path) -> Iterator[Path]:
+    """A data directory that the tests of a module use one after the other: initdb takes half a second."""
+    yield _module_dir
+    _clear(_module_dir)
 
 
 @pytest.fixture
 def new_dir(tmp_path: Path) -> Iterator[Path]:
-    """The path of a data directory that is still to be made."""
+    """A data directory of the test's own, which is still to be made."""
     path = tmp_path / "n"
     yield path
     _clear(path)
@@ -168,7 +163,7 @@ def query() -> Callable[[EmbeddedServer, str], object]:
 @pytest.fixture
 def is_down() -> Callable[[Path], bool]:
     """Say whether no process of the server is left."""
-    return lambda data_dir: is_free(data_dir / "server.lock")
+    return _is_down
 
 
 @pytest.fixture
@@ -199,10 +194,15 @@ def pid_of_postmaster() -> Callable[[Path], int]:
     return postmaster_pid
 
 
+def _is_down(data_dir: Path) -> bool:
+    lock = data_dir / "server.lock"
+    return not lock.exists() or is_free(lock)
+
+
 def _clear(data_dir: Path) -> None:
     """Wait for the server's end, and remove the socket folder that a long path has outside."""
     end = time.monotonic() + 20
-    while data_dir.is_dir() and not is_free(data_dir / "server.lock"):
+    while not _is_down(data_dir):
         assert time.monotonic() < end, f"a server was left running in {data_dir}"
         time.sleep(0.01)
     sockets = data_dir / "socket"

@@ -15,7 +15,8 @@ from keyledger.infrastructure.embedded.binaries import find_binaries
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
 needs_namespace = pytest.mark.skipif(
-    os.geteuid() != 0 or not accounts.namespace_available(), reason="user namespaces are not allowed here"
+    os.geteuid() != 0 or not accounts.namespace_available(),
+    reason="only for root, where user namespaces are allowed",
 )
 
 
@@ -133,20 +134,32 @@ def test_without_any_spare_account_the_error_says_what_to_do(
         acquire(open_place / "d")
 
 
-def test_root_in_another_accounts_directory_does_not_lock_the_owner_out(acquire, query, start, open_place: Path):
+@pytest.fixture
+def nobodys_dir(open_place: Path) -> tuple[Path, int]:
+    """An empty data directory of another account, and that account."""
     owner = pwd.getpwnam("nobody")
     _skip_unless_reachable(owner.pw_uid)
     path = open_place / "d"
     path.mkdir(mode=0o700)
     os.chown(path, owner.pw_uid, owner.pw_gid)
+    return path, owner.pw_uid
 
-    server = acquire(path)
-    query(server, "SELECT 1")
-    server.release()
 
-    assert {p.lstat().st_uid for p in [path, *path.rglob("*")]} == {owner.pw_uid}
-    _skip_unless_reachable(owner.pw_uid, Path(sys.executable))
-    program = start(path=path, uid=owner.pw_uid)
+def test_in_another_accounts_directory_all_that_root_makes_is_that_accounts(acquire, nobodys_dir):
+    path, owner = nobodys_dir
+
+    acquire(path).release()
+
+    assert {p.lstat().st_uid for p in [path, *path.rglob("*")]} == {owner}
+
+
+def test_the_owner_can_go_on_after_root_was_there(acquire, start, nobodys_dir):
+    path, owner = nobodys_dir
+    _skip_unless_reachable(owner, Path(sys.executable))
+    acquire(path).release()
+
+    program = start(path=path, uid=owner)
+
     assert program.says() == "holding"
     program.go_on()
     assert program.says() == "released"

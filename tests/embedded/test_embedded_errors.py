@@ -45,12 +45,12 @@ def test_programs_that_do_not_fit_are_refused(acquire, data_dir: Path, tmp_path:
         acquire(bin_dir=tmp_path)
 
 
-def test_another_major_version_is_named_with_the_way_out(acquire, data_dir: Path):
-    acquire().release()
-    (data_dir / "cluster" / "PG_VERSION").write_text("14\n")
+def test_another_major_version_is_named_with_the_way_out(acquire, new_dir: Path):
+    acquire(new_dir).release()
+    (new_dir / "cluster" / "PG_VERSION").write_text("14\n")
 
     with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 14, .* are PostgreSQL \d+: .*pg_upgrade"):
-        acquire()
+        acquire(new_dir)
 
 
 def test_a_data_dir_that_is_a_file_is_named(acquire, new_dir: Path):
@@ -121,20 +121,20 @@ def test_a_start_that_takes_another_process_too_long_is_given_up(acquire, data_d
         other.stdin.close()
 
 
-def test_a_lost_password_file_is_named(acquire, data_dir: Path):
-    acquire().release()
-    (data_dir / "passfile").unlink()
+def test_a_lost_password_file_is_named(acquire, new_dir: Path):
+    acquire(new_dir).release()
+    (new_dir / "passfile").unlink()
 
     with pytest.raises(EmbeddedServerError, match="passfile is missing"):
-        acquire()
+        acquire(new_dir)
 
 
-def test_a_wrong_password_file_is_named_at_once(acquire, data_dir: Path):
-    acquire().release()
-    (data_dir / "passfile").write_text("*:*:*:keyledger:wrong\n")
+def test_a_wrong_password_file_is_named_at_once(acquire, new_dir: Path):
+    acquire(new_dir).release()
+    (new_dir / "passfile").write_text("*:*:*:keyledger:wrong\n")
 
     with pytest.raises(EmbeddedServerError, match="refuses the password"):
-        acquire()
+        acquire(new_dir)
 
 
 def test_windows_is_told_to_use_a_dsn(monkeypatch: pytest.MonkeyPatch, data_dir: Path):

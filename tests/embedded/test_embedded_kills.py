@@ -45,20 +45,20 @@ def test_after_a_killed_user_the_next_one_starts_at_once(start, acquire, query, 
 
 def test_committed_data_is_there_after_the_postmaster_was_killed(acquire, query, kill_postmaster, data_dir: Path):
     server = acquire()
-    query(server, "CREATE TABLE kept AS SELECT generate_series(1, 1000)")
+    query(server, "CREATE TABLE committed AS SELECT generate_series(1, 1000)")
     kill_postmaster(data_dir)
 
-    assert query(acquire(), "SELECT count(*) FROM kept") == 1000
+    assert query(acquire(), "SELECT count(*) FROM committed") == 1000
 
 
 def test_a_lease_survives_a_killed_postmaster(acquire, query, kill_postmaster, is_down, data_dir: Path):
     server = acquire()
-    query(server, "CREATE TABLE kept AS SELECT 1")
+    query(server, "CREATE TABLE leased AS SELECT 1")
     kill_postmaster(data_dir)
 
     server.ensure_running()
 
-    assert query(server, "SELECT count(*) FROM kept") == 1
+    assert query(server, "SELECT count(*) FROM leased") == 1
     server.release()
     assert is_down(data_dir)
 
@@ -80,7 +80,7 @@ def test_a_busy_backend_that_outlives_the_postmaster_is_waited_for(
     acquire, query, eventually, kill_postmaster, data_dir: Path
 ):
     server = acquire()
-    query(server, "CREATE TABLE kept AS SELECT 1")
+    query(server, "CREATE TABLE busy AS SELECT 1")
     with contextlib.closing(psycopg.connect(server.conninfo)) as busy:
         # It notices the postmaster's death only when it has counted to the end.
         work = threading.Thread(
@@ -95,7 +95,7 @@ def test_a_busy_backend_that_outlives_the_postmaster_is_waited_for(
         server.ensure_running()
         work.join()
 
-    assert query(server, "SELECT count(*) FROM kept") == 1
+    assert query(server, "SELECT count(*) FROM busy") == 1
 
 
 def test_a_stale_process_number_that_another_process_has_now_harms_nobody(
