@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -40,12 +41,15 @@ def demo(target: Globals) -> None:
     story = Story(silent=target.json)
     with _folder(target) as data_dir, KeyLedger.open(target.dsn, data_dir=data_dir) as ledger:
         _tell(story, ledger, Globals.at(target.dsn, data_dir))
+    gone = ""
+    if target.temporary and data_dir is not None:
+        expect(not Path(data_dir).exists(), "the temporary directory to be gone")
+        gone = f" {data_dir} was stopped and removed."
     seconds = round(time.monotonic() - started, 1)
     if target.json:
         show_json({"ok": True, "seconds": seconds, "steps": story.steps})
     else:
-        gone = ", and the temporary directory is gone" if target.temporary else ""
-        show(f"Every step went as it should, in {seconds} s{gone}.")
+        show(f"Every step went as it should, in {seconds} s.{gone}")
 
 
 def _tell(story: Story, ledger: KeyLedger, again: Globals) -> None:

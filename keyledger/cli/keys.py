@@ -4,15 +4,19 @@ from typing import Any
 
 import click
 
-from keyledger import APIKey, Use
+from keyledger import APIKey, KeyLedger, PepperUnavailable, Use
+from keyledger.cli.failures import REFUSED, Refused
 from keyledger.cli.options import Duration, Globals, JSONValue, acting, as_user, global_options, opened
 from keyledger.cli.output import plain, show, show_json, write
-from keyledger.cli.program import REFUSED, Refused
 from keyledger.cli.stdin_secret import read_secret
 from keyledger.cli.tables import key_details, key_table
+from keyledger.domain.ids import key_id_text
+from keyledger.domain.secret import parse
 
 _USE = Use(user_agent="keyledger command line")
-_ADVICE = {
+_NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
+"""Asked of a leaked secret, so that the check stands in the history as refused and not as the key's last use."""
+_REASONS = {
     "malformed": "that is not an API key's secret",
     "not_found": "no API key has this secret",
     "revoked": "the key is revoked",
@@ -40,12 +44,23 @@ def keys() -> None:
 @as_user
 @global_options
 @click.pass_obj
-def create(target: Globals, /, *, expires_in: float | None, kind: str, as_user: str | None, **fields: Any) -> None:
+def create(
+    target: Globals,
+    /,
+    *,
+    expires_in: float | None,
+    kind: str,
+    claims: tuple[Any] | None,
+    as_user: str | None,
+    **fields: Any,
+) -> None:
     """Create a key and show its secret, this once."""
     if fields["subject"] is None and as_user is None:
         raise click.UsageError("--subject is required where --as-user names nobody", click.get_current_context())
     with opened(target) as ledger:
-        key = acting(ledger, as_user).api_keys.create(type=kind, seconds_until_expiration=expires_in, **fields)
+        key = acting(ledger, as_user).api_keys.create(
+            type=kind, seconds_until_expiration=expires_in, claims=claims and claims[0], **fields
+        )
         # Before the ledger closes: should that fail, the secret is out all the same.
         _show_created(key, as_json=target.json)
 
@@ -73,7 +88,8 @@ def list_keys(
         show(key_table(found.data), "")
     pages = -(-found.total_count // page_size)
     left_out = "" if everything else "; revoked and expired keys are left out (--all)"
-    show(f"{found.total_count} keys, page {page} of {max(1, pages)}{left_out}")
+    count = "1 key" if found.total_count == 1 else f"{found.total_count} keys"
+    show(f"{count}, page {page} of {max(1, pages)}{left_out}")
 
 
 @keys.command("show")
@@ -121,18 +137,15 @@ def revoke(
 ) -> None:
     """Revoke a key, for ever. A second time changes nothing.
 
-    With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`. The secret is checked, and
-    this check is recorded as a use of the key.
+    With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`. The secret is checked first,
+    which the key's history shows as a refused attempt by the "keyledger command line".
     """
     if (api_key_id is None) is not secret_stdin:
         raise click.UsageError("give either a key's ID or --secret-stdin", click.get_current_context())
     secret = read_secret() if secret_stdin else None
     with opened(target) as ledger:
         if secret is not None:
-            found = ledger.verify(secret, use=_USE)
-            if found.api_key is None:
-                raise Refused(f"nothing was revoked: {_ADVICE[found.code]}")
-            api_key_id = found.api_key.id
+            api_key_id = _id_of(ledger, secret)
         assert api_key_id is not None
         key = acting(ledger, as_user).api_keys.revoke(api_key_id, revocation_reason=reason)
     _show(key, as_json=target.json)
@@ -155,10 +168,24 @@ def verify(context: click.Context, *, scopes: tuple[str, ...]) -> None:
     if target.json:
         show_json({"valid": found.valid, "code": found.code, "api_key": key and key.as_dict()})
     else:
-        show(plain("valid", "green") if found.valid else plain(f"{found.code}: {_ADVICE[found.code]}", "red"))
+        show(plain("valid", "green") if found.valid else plain(f"{found.code}: {_REASONS[found.code]}", "red"))
         if key is not None:
             show("", key_details(key))
     context.exit(0 if found.valid else REFUSED)
+
+
+def _id_of(ledger: KeyLedger, secret: str) -> str:
+    """The id of the key that the secret belongs to, active or not. Raises Refused, PepperUnavailable."""
+    try:
+        found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=_USE)
+    except PepperUnavailable as error:
+        key_id = parse(secret)
+        assert key_id is not None
+        hint = f"; the secret names {key_id_text(key_id)}, which can be revoked by that id, unchecked"
+        raise PepperUnavailable(f"{error}{hint}") from None
+    if found.api_key is None:
+        raise Refused(f"nothing was revoked: {_REASONS[found.code]}")
+    return found.api_key.id
 
 
 def _changes(*, expires_in: float | None, never_expires: bool, **options: Any) -> dict[str, Any]:
@@ -175,7 +202,7 @@ def _changes(*, expires_in: float | None, never_expires: bool, **options: Any) -
         if clear and value is not None:
             raise click.UsageError(f"{flag} excludes a new value", click.get_current_context())
         if clear or value is not None:
-            changes[field] = value
+            changes[field] = value[0] if field == "claims" and value else value
     if not changes:
         raise click.UsageError("nothing to change", click.get_current_context())
     return changes

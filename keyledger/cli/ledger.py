@@ -1,6 +1,5 @@
 """`keyledger migrate` and `keyledger status`."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from keyledger.cli.tables import facts
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from keyledger.ledger import DEFAULT_DATA_DIR, Status
+from keyledger.ledger import Status
 
 _NO_PEPPER = (
     "none: digests have no key, so whoever can write to the table could add a key of their own."
@@ -79,14 +78,10 @@ def _as_json(found: Status) -> dict[str, object]:
 @contextmanager
 def _database(target: Globals) -> Iterator[Database]:
     """The database itself, which a ledger opens only where its schema is up to date."""
-    dsn = target.dsn or (os.environ.get("KEYLEDGER_DSN") if target.data_dir is None else None)
-    server = None
-    if dsn is None:
-        folder = target.data_dir or os.environ.get("KEYLEDGER_DATA_DIR") or DEFAULT_DATA_DIR
-        server = EmbeddedServer.acquire(Path(folder))
-        dsn = server.conninfo
+    where = target.where()
+    server = EmbeddedServer.acquire(where) if isinstance(where, Path) else None
     try:
-        database = Database(dsn)
+        database = Database(server.conninfo if server else str(where))
         try:
             database.probe()
             yield database

@@ -4,12 +4,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from json import JSONDecodeError, loads
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from keyledger import Actor, KeyLedger
+from keyledger.cli.output import complain, printable
 from keyledger.ledger import ActingLedger
+from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +27,10 @@ class Globals:
         self.dsn: str | None = None
         self.data_dir: str | None = None
         self.json = False
+
+    def where(self) -> str | Path:
+        """The DSN, or the embedded PostgreSQL's data directory. Raises InvalidArgument."""
+        return target(self.dsn, self.data_dir)
 
     @property
     def temporary(self) -> bool:
@@ -42,8 +49,6 @@ def _store(context: click.Context, option: click.Parameter, value: Any) -> None:
     found = context.ensure_object(Globals)
     if value in (None, False):
         return
-    if value == "":
-        raise click.BadParameter("must not be empty", context, option)
     assert option.name is not None
     setattr(found, option.name, value)
     if found.dsn is not None and found.data_dir is not None:
@@ -78,9 +83,13 @@ def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
 
 
 @contextmanager
-def opened(target: Globals) -> Iterator[KeyLedger]:
-    """The ledger that the options name."""
-    with KeyLedger.open(target.dsn, data_dir=target.data_dir) as ledger:
+def opened(wanted: Globals) -> Iterator[KeyLedger]:
+    """The ledger that the options name. A new one is announced: perhaps another was meant."""
+    where = wanted.where()
+    new = isinstance(where, Path) and not where.exists()
+    with KeyLedger.open(wanted.dsn, data_dir=wanted.data_dir) as ledger:
+        if new and not wanted.json:
+            complain(f"keyledger: a new ledger was made in {printable(str(where))}")
         yield ledger
 
 
@@ -98,13 +107,16 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
 
 
 class JSONValue(click.ParamType):  # type: ignore[type-arg]
-    """A JSON text, as the value that it stands for. A wrong text is not repeated: it may be private."""
+    """A JSON text, as a tuple of the value that it stands for: null is a value too.
+
+    A wrong text is not repeated: it may be private.
+    """
 
     name = "json"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any]:
         try:
-            return loads(value, parse_constant=_no_constant)
+            return (loads(value, parse_constant=_no_constant),)
         except JSONDecodeError as error:
             self.fail(f"not JSON: {error.msg} at character {error.pos + 1}", param, ctx)
         except (ValueError, RecursionError):

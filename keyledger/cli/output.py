@@ -1,9 +1,11 @@
 """Printing: for people text that cannot steer their terminal, for programs one JSON value."""
 
+import contextlib
 import json
 import os
 import sys
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from rich.text import Text
 
 _UNLIMITED = 10_000
 """Columns, where no terminal sets a limit: nothing is folded, and every row is one line."""
+
+_NARROWEST = 76
+"""Columns that tables need; a narrower terminal folds the lines itself, and loses nothing."""
 
 
 class OutputClosed(Exception):
@@ -43,11 +48,11 @@ def moment(value: datetime | None, nothing: str = "never") -> str:
 
 def show(*renderables: RenderableType) -> None:
     """Print for people: as wide as their terminal; without colour and unlimited where there is none."""
-    console = console_of_stdout()
-    with console.capture() as captured:
-        for renderable in renderables:
-            console.print(renderable)
-    write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+    page = _Page()
+    console = _console(page)
+    for renderable in renderables:
+        console.print(renderable)
+    write("".join(line.rstrip() + "\n" for line in page.getvalue().splitlines()))
 
 
 def show_json(value: object) -> None:
@@ -55,22 +60,16 @@ def show_json(value: object) -> None:
     write(json.dumps(msgspec.to_builtins(value, enc_hook=_encoded)) + "\n")
 
 
-def console_of_stdout() -> Console:
-    """A console that never takes a value for markup."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    return Console(width=None if terminal else _UNLIMITED, highlight=False, markup=False, emoji=False)
-
-
 def width() -> int:
     """The columns there are."""
-    return console_of_stdout().width
+    return _console(_Page()).width
 
 
 def write(text: str) -> None:
     """Put text on stdout at once. Raises OutputClosed, OutputFailed."""
     stream = sys.stdout
     if stream is None:
-        return
+        raise OutputFailed("the output cannot be written: stdout is closed")
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -81,6 +80,36 @@ def write(text: str) -> None:
     except OSError as error:
         _discard_stdout()
         raise OutputFailed(f"the output cannot be written: {error.strerror}") from None
+
+
+def complain(text: str) -> None:
+    """Put a line on stderr, as well as it can be put there."""
+    if sys.stderr is None:
+        return
+    encoding = sys.stderr.encoding or "ascii"
+    with contextlib.suppress(OSError):  # nobody listens there
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.flush()
+
+
+class _Page(StringIO):
+    """Collects what rich prints, which takes it for stdout: that is written to by `write` alone."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """What stdout can show."""
+        return (sys.stdout and sys.stdout.encoding) or "ascii"
+
+    def isatty(self) -> bool:
+        """Whether stdout is a terminal."""
+        return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _console(page: _Page) -> Console:
+    """A console that never takes a value for markup."""
+    console = Console(file=page, highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, _NARROWEST) if page.isatty() else _UNLIMITED
+    return console
 
 
 def _discard_stdout() -> None:

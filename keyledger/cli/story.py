@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from keyledger.cli.failures import Refused
 from keyledger.cli.output import moment, plain, show
-from keyledger.cli.program import Refused
 from keyledger.cli.tables import facts
 from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUsed
 from keyledger.domain.use import RecordedUse

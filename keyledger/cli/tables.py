@@ -13,6 +13,10 @@ from keyledger.cli.output import moment, plain, width
 _WIDE = 150
 """Columns from which on a list shows everything."""
 
+_LONG_DATES = 100
+"""Columns from which on a date and its time stand on one line."""
+
+_ID, _STATE, _DATE, _DATE_AND_TIME = 35, 7, 10, 20
 _STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}
 
 
@@ -23,22 +27,28 @@ def state(key: APIKey) -> Text:
 
 
 def key_table(keys: Iterable[APIKey]) -> Table:
-    """One row a key; a narrow terminal shows fewer columns, and never half an id."""
-    wide = width() >= _WIDE
+    """One row a key. Where it is narrow, the id stands below the name and there are fewer columns."""
+    columns = width()
+    wide = columns >= _WIDE
+    dates = _DATE_AND_TIME if columns >= _LONG_DATES else _DATE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("id", min_width=35, overflow="fold")
-    table.add_column("name", overflow="fold", ratio=None)
-    table.add_column("state", min_width=7)
+    # The columns of a fixed width keep it; those of text are folded, and nothing is cut.
+    if wide:
+        table.add_column("id", width=_ID)
+    table.add_column("name" if wide else "name and id", overflow="fold")
+    table.add_column("state", width=_STATE)
     if wide:
         table.add_column("scopes", overflow="fold")
-        table.add_column("created", min_width=10)
-    table.add_column("expires", min_width=10)
-    table.add_column("last used", min_width=10)
+    for heading in ("created", "expires", "last used") if wide else ("expires", "last used"):
+        table.add_column(heading, width=dates)
     for key in keys:
-        extra = (plain(", ".join(key.scopes) or None), moment(key.created_at)) if wide else ()
-        table.add_row(
-            key.id, plain(key.name), state(key), *extra, moment(key.expiration), moment(key.last_used_at)
+        scopes, created = plain(", ".join(key.scopes) or None), moment(key.created_at)
+        about = (
+            (key.id, plain(key.name), state(key), scopes, created)
+            if wide
+            else (Text.assemble(plain(key.name, "bold"), f"\n{key.id}"), state(key))
         )
+        table.add_row(*about, moment(key.expiration), moment(key.last_used_at))
     return table
 
 
