@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 KEYS_PER_FLUSH = 1_000
 USES_PER_EVENT = 10_000
+USES_PER_FLUSH = 50_000  # so that what an outage piled up is stored in steps that end within the time-out
 
 
 class Flush(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +69,18 @@ class UseBuffer:
         for key_id, uses in sorted(by_key.items()):
             for layer, event in enumerate(_events(uses, unlisted[key_id])):
                 events.setdefault(layer, []).append((key_id, event))  # a flush has one event of a key at most
-        return [
-            Flush(id=new_uuid(), events=tuple(some))
-            for layer in events.values()
-            for some in _slices(layer, KEYS_PER_FLUSH)
-        ]
+        return [flush for layer in events.values() for flush in _flushes(layer)]
+
+
+def _flushes(events: Sequence[tuple[UUID, KeyUsed]]) -> Iterator[Flush]:
+    start = uses = 0
+    for place, (_, event) in enumerate(events):
+        if place - start == KEYS_PER_FLUSH or uses + len(event.rows) > USES_PER_FLUSH:
+            yield Flush(id=new_uuid(), events=tuple(events[start:place]))
+            start, uses = place, 0
+        uses += len(event.rows)
+    if start < len(events):
+        yield Flush(id=new_uuid(), events=tuple(events[start:]))
 
 
 def _events(uses: Sequence[RecordedUse], refused_unlisted: int) -> Iterator[KeyUsed]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from keyledger.domain.errors import KeyLedgerError, LedgerUnavailable
+from keyledger.domain.errors import KeyLedgerError, LedgerClosed, LedgerUnavailable
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.codec import EventCodec
@@ -29,6 +29,8 @@ _PRUNE_SECONDS = 3600.0
 
 class UseRecorder:
     """Stores every recorded use exactly once, as part of a KeyUsed event of its key."""
+
+    _thread: threading.Thread | None
 
     def __init__(
         self,
@@ -55,11 +57,13 @@ class UseRecorder:
         _recorders.add(self)
 
     def record(self, key_id: UUID, outcome: Outcome, use: Use) -> None:
-        """Take note of a use. Raises LedgerUnavailable, for an accepted one, when the buffer is full."""
+        """Take note of a use. Raises LedgerClosed, and for an accepted one LedgerUnavailable at a full buffer."""
         waiting = len(self._buffer)
-        if waiting >= self._buffer_limit_uses and outcome == "valid":
+        if waiting + self._unstored_uses >= self._buffer_limit_uses and outcome == "valid":
             raise LedgerUnavailable("uses come faster than PostgreSQL stores them; no more are accepted for now")
         self._buffer.add(key_id, self._clock(), outcome, use)
+        if self._closed:  # asked after the adding: a use that close() did not see is never an accepted one
+            raise LedgerClosed("the ledger was closed")
         if self._thread is None:
             self._start()
         if waiting >= self._flush_after_uses:
@@ -68,29 +72,31 @@ class UseRecorder:
     def flush(self) -> None:
         """Store everything recorded so far. Raises LedgerUnavailable, and keeps what is not stored."""
         with self._flushing:
-            self._unstored.extend(self._buffer.drain())
+            for flush in self._buffer.drain():
+                self._unstored.append(flush)
+                self._unstored_uses += flush.uses
             while self._unstored:
                 self._store(self._unstored[0])
-                self._unstored.popleft()
-            if time.monotonic() >= self._prune_at:
-                self._database.run(lambda connection: connection.execute(QUERIES["prune_flushes"]))
-                self._prune_at = time.monotonic() + _PRUNE_SECONDS
+                self._unstored_uses -= self._unstored.popleft().uses
 
     def close(self) -> None:
-        """End the thread and store everything. Raises LedgerUnavailable, and keeps what is not stored."""
+        """End the thread and store everything. Raises LedgerUnavailable, keeps what is not stored, and stays open."""
         self._closed = True
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
         try:
             self.flush()
         except KeyLedgerError as error:
+            self._closed = False
             raise LedgerUnavailable(f"{self.depth} recorded uses are not stored: {error}") from None
 
     @property
     def depth(self) -> int:
         """How many uses wait to be stored."""
-        return len(self._buffer) + sum(flush.uses for flush in tuple(self._unstored))
+        return len(self._buffer) + self._unstored_uses
 
     def _store(self, flush: Flush) -> None:
         parameters = {
@@ -106,23 +112,32 @@ class UseRecorder:
             except psycopg.errors.UniqueViolation:
                 # Another writer was at the head of one of these streams: nothing is stored yet, so go again.
                 time.sleep(random.uniform(0, _COLLISION_PAUSE_SECONDS))  # noqa: S311
+            except psycopg.IntegrityError as error:
+                raise LedgerUnavailable(f"PostgreSQL refused: {error.diag.message_primary}") from None
             else:
                 return
+
+    def _prune(self) -> None:
+        if time.monotonic() >= self._prune_at:
+            self._database.run(lambda connection: connection.execute(QUERIES["prune_flushes"]))
+            self._prune_at = time.monotonic() + _PRUNE_SECONDS
 
     def _begin(self) -> None:
         """Nothing recorded and no thread: at first, and in a forked child (its parent stores what it had)."""
         self._buffer = UseBuffer(self._refused_limit_per_key)
         self._unstored: deque[Flush] = deque()
+        self._unstored_uses = 0
         self._flushing = threading.Lock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = None
 
     def _start(self) -> None:
         with self._starting:
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._work, name="keyledger-uses", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="keyledger-uses", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _work(self) -> None:
         while not self._closed:
@@ -130,6 +145,7 @@ class UseRecorder:
             self._wake.clear()
             try:
                 self.flush()
+                self._prune()
             except KeyLedgerError as error:
                 _log.warning("%d uses wait to be stored: %s", self.depth, error)
             except Exception:
