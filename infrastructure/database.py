@@ -90,6 +90,8 @@ class Database:
                 raise
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if time.monotonic() >= deadline:
+                    if not isinstance(error, PoolTimeout):
+                        pool.drain()  # the network may have forgotten the idle connections as well
                     raise LedgerUnavailable(
                         f"PostgreSQL did not answer within {timeout:g} s: {_reason(error)}"
                     ) from None

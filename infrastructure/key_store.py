@@ -36,8 +36,8 @@ class KeyStore:
     def __init__(self, database: Database, codec: EventCodec) -> None:
         self._database = database
         self._codec = codec
-        store = EventStore[UUID](EventMapper(codec), LifecycleRecorder(database))
-        self._repository = Repository[UUID](store)
+        self._lifecycles = EventStore[UUID](EventMapper(codec), LifecycleRecorder(database))
+        self._repository = Repository[UUID](self._lifecycles)
 
     def load(self, key_id: UUID) -> APIKey:
         """The key as its lifecycle events make it. Raises KeyNotFound."""
@@ -81,7 +81,7 @@ class KeyStore:
     def change(self, key_id: UUID, decide: Decision) -> KeyView | None:
         """Load the key, decide, append the event; decide again whenever another writer came first.
 
-        Returns the key after the event, None where there was nothing to record. Raises KeyNotFound, whatever
+        Returns the key after the event, None where that has to be read anew. Raises KeyNotFound, whatever
         `decide` raises, and LedgerUnavailable.
         """
         deadline = time.monotonic() + self._database.timeout_seconds
@@ -97,6 +97,15 @@ class KeyStore:
             values = self._database.run(partial(_append, query=query, parameters=self._parameters(row, event)))
             if values is not None:
                 return view_of(values)
+            if self._is_stored(key_id, event):
+                return None
+
+    def _is_stored(self, key_id: UUID, event: Event) -> bool:
+        """Whether the event was appended by a try whose answer got lost: then it must not be decided on again."""
+        return any(
+            isinstance(stored, StoredEvent) and stored.event.id == event.id
+            for stored in self._lifecycles.get(key_id)
+        )
 
     def _parameters(self, row: ControlRow, event: Event) -> dict[str, Any]:
         """The control row after the event, and the event; a stream's head replaces `version`."""
