@@ -37,6 +37,17 @@ def topics(dsn: str, api_key_id: str) -> list[str]:
     return [stored.event.topic for stored in stream]
 
 
+def count_uses(dsn: str) -> int:
+    """How many uses are stored, accepted or not."""
+    with psycopg.connect(dsn) as connection:
+        return sum(
+            len(stored.event.rows)
+            for stream in streams(connection).values()
+            for stored in stream
+            if isinstance(stored.event, KeyUsed)
+        )
+
+
 def accepted_uses(dsn: str) -> Counter[str | None]:
     """How often each accepted use, known by its request id, stands in the events."""
     with psycopg.connect(dsn) as connection:
