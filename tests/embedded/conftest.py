@@ -12,67 +12,23 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from embedded.programs import (
+    HOLD,
+    PREAMBLE,
+    QUICK,
+    Acquire,
+    Eventually,
+    IsDown,
+    Kill,
+    PidOf,
+    Program,
+    Query,
+    RunProgram,
+    Start,
+)
 
 from keyledger.infrastructure.embedded import EmbeddedServer
 from keyledger.infrastructure.embedded.lock import is_free
-
-# Kills of processes lose nothing that the operating system has, so the tests need not wait for the disk.
-QUICK = {"fsync": "off"}
-PREAMBLE = f"""
-import os, sys
-from pathlib import Path
-import psycopg
-from keyledger.infrastructure.embedded import EmbeddedServer
-server = EmbeddedServer.acquire(Path(sys.argv[1]), options={QUICK!r})
-def query(text):
-    with psycopg.connect(server.conninfo) as connection:
-        return connection.execute(text).fetchone()[0]
-"""
-HOLD = """
-print("holding", flush=True)
-sys.stdin.readline()
-server.release()
-print("released", flush=True)
-"""
-
-
-class Program:
-    """A Python program that has a lease on `data_dir` and then runs `code`."""
-
-    def __init__(self, data_dir: Path, code: str, uid: int | None = None) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PREAMBLE + code, str(data_dir)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
-        )
-
-    def says(self) -> str:
-        """Return the next line that the program prints, "" at its end."""
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def go_on(self) -> None:
-        """Give the program the line it waits for."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def kill(self) -> None:
-        """Kill -9 the program, and nothing it started."""
-        self.process.kill()
-        self.process.wait()
-
-    def close(self) -> None:
-        """End the program."""
-        self.kill()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +63,7 @@ def open_place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def acquire(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Callable[..., EmbeddedServer]]:
+def acquire(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Acquire]:
     """`EmbeddedServer.acquire`, by default of `data_dir`, with a release at the end of the test."""
     servers: list[EmbeddedServer] = []
 
@@ -122,7 +78,7 @@ def acquire(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Callabl
 
 
 @pytest.fixture
-def start(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Callable[..., Program]]:
+def start(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Start]:
     """Start a Program, by default one that holds a lease on `data_dir` until it is told to go on."""
     programs: list[Program] = []
 
@@ -136,7 +92,7 @@ def start(data_dir: Path, new_dir: Path, open_place: Path) -> Iterator[Callable[
 
 
 @pytest.fixture
-def run_program() -> Callable[[Path, str], list[str]]:
+def run_program() -> RunProgram:
     """Run a program to its end, its output captured in a pipe, and return the lines it printed."""
 
     def run(data_dir: Path, code: str) -> list[str]:
@@ -148,7 +104,7 @@ def run_program() -> Callable[[Path, str], list[str]]:
 
 
 @pytest.fixture
-def query() -> Callable[[EmbeddedServer, str], object]:
+def query() -> Query:
     """Run a statement in a connection of its own and return the first value it answers, if any."""
 
     def query(server: EmbeddedServer, text: str) -> object:
@@ -161,13 +117,13 @@ def query() -> Callable[[EmbeddedServer, str], object]:
 
 
 @pytest.fixture
-def is_down() -> Callable[[Path], bool]:
+def is_down() -> IsDown:
     """Say whether no process of the server is left."""
     return _is_down
 
 
 @pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
+def eventually() -> Eventually:
     """Wait until a condition holds, and fail when it does not within 20 seconds."""
 
     def eventually(condition: Callable[[], bool]) -> None:
@@ -180,7 +136,7 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture
-def kill_postmaster() -> Callable[[Path], None]:
+def kill_postmaster() -> Kill:
     """Kill -9 the postmaster alone: what it forked, and its supervisor, are left to notice."""
     return lambda data_dir: os.kill(postmaster_pid(data_dir), signal.SIGKILL)
 
@@ -190,7 +146,7 @@ def postmaster_pid(data_dir: Path) -> int:
 
 
 @pytest.fixture
-def pid_of_postmaster() -> Callable[[Path], int]:
+def pid_of_postmaster() -> PidOf:
     return postmaster_pid
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from embedded.programs import Acquire, Eventually, IsDown, PidOf, Query, Start
 
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import account as accounts
@@ -37,7 +38,9 @@ def _skip_unless_reachable(uid: int, program: Path | None = None) -> None:
 
 
 @needs_namespace
-def test_in_a_namespace_the_files_stay_roots_in_a_place_that_only_root_can_reach(acquire, query, tmp_path: Path):
+def test_in_a_namespace_the_files_stay_roots_in_a_place_that_only_root_can_reach(
+    acquire: Acquire, query: Query, tmp_path: Path
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
 
@@ -49,8 +52,8 @@ def test_in_a_namespace_the_files_stay_roots_in_a_place_that_only_root_can_reach
 
 
 def test_without_namespaces_the_server_runs_as_a_spare_account(
-    acquire, query, pid_of_postmaster, no_namespace, open_place: Path
-):
+    acquire: Acquire, query: Query, pid_of_postmaster: PidOf, no_namespace: pwd.struct_passwd, open_place: Path
+) -> None:
     path = open_place / "d"
 
     server = acquire(path)
@@ -61,7 +64,9 @@ def test_without_namespaces_the_server_runs_as_a_spare_account(
     assert open_place.stat().st_uid == 0
 
 
-def test_the_spare_account_is_found_again(acquire, query, no_namespace, open_place: Path):
+def test_the_spare_account_is_found_again(
+    acquire: Acquire, query: Query, no_namespace: pwd.struct_passwd, open_place: Path
+) -> None:
     first = acquire(open_place / "d")
     query(first, "CREATE TABLE kept AS SELECT 1 AS value")
     first.release()
@@ -70,8 +75,12 @@ def test_the_spare_account_is_found_again(acquire, query, no_namespace, open_pla
 
 
 def test_a_spare_accounts_directory_is_still_its_own_where_namespaces_are_allowed(
-    acquire, query, no_namespace, open_place: Path, monkeypatch: pytest.MonkeyPatch
-):
+    acquire: Acquire,
+    query: Query,
+    no_namespace: pwd.struct_passwd,
+    open_place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     acquire(open_place / "d").release()
     monkeypatch.undo()
 
@@ -80,8 +89,8 @@ def test_a_spare_accounts_directory_is_still_its_own_where_namespaces_are_allowe
 
 @needs_namespace
 def test_a_directory_made_in_a_namespace_is_given_to_the_spare_account(
-    acquire, query, open_place: Path, monkeypatch: pytest.MonkeyPatch
-):
+    acquire: Acquire, query: Query, open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = acquire(open_place / "d")
     query(first, "CREATE TABLE kept AS SELECT 1 AS value")
     first.release()
@@ -92,8 +101,8 @@ def test_a_directory_made_in_a_namespace_is_given_to_the_spare_account(
 
 
 def test_a_killed_user_leaves_no_server_of_the_spare_account(
-    start, eventually, is_down, no_namespace, open_place: Path
-):
+    start: Start, eventually: Eventually, is_down: IsDown, no_namespace: pwd.struct_passwd, open_place: Path
+) -> None:
     # Once the account owns the directory, the program finds it there.
     (open_place / "d").mkdir()
     os.chown(open_place / "d", no_namespace.pw_uid, no_namespace.pw_gid)
@@ -106,15 +115,17 @@ def test_a_killed_user_leaves_no_server_of_the_spare_account(
 
 
 def test_a_place_out_of_the_spare_accounts_reach_is_refused_and_not_given_away(
-    acquire, no_namespace, data_dir: Path
-):
+    acquire: Acquire, no_namespace: pwd.struct_passwd, data_dir: Path
+) -> None:
     with pytest.raises(EmbeddedServerError, match="choose a data_dir"):
         acquire()
 
     assert data_dir.stat().st_uid == 0
 
 
-def test_a_directory_with_other_files_is_not_given_away(acquire, no_namespace, open_place: Path):
+def test_a_directory_with_other_files_is_not_given_away(
+    acquire: Acquire, no_namespace: pwd.struct_passwd, open_place: Path
+) -> None:
     (open_place / "d").mkdir()
     (open_place / "d" / "letter").touch()
 
@@ -125,8 +136,8 @@ def test_a_directory_with_other_files_is_not_given_away(acquire, no_namespace, o
 
 
 def test_without_any_spare_account_the_error_says_what_to_do(
-    acquire, monkeypatch: pytest.MonkeyPatch, open_place: Path
-):
+    acquire: Acquire, monkeypatch: pytest.MonkeyPatch, open_place: Path
+) -> None:
     monkeypatch.setattr(accounts, "namespace_available", lambda: False)
     monkeypatch.setattr(accounts, "SPARE_ACCOUNTS", ("no-such-account",))
 
@@ -145,7 +156,9 @@ def nobodys_dir(open_place: Path) -> tuple[Path, int]:
     return path, owner.pw_uid
 
 
-def test_in_another_accounts_directory_all_that_root_makes_is_that_accounts(acquire, nobodys_dir):
+def test_in_another_accounts_directory_all_that_root_makes_is_that_accounts(
+    acquire: Acquire, nobodys_dir: tuple[Path, int]
+) -> None:
     path, owner = nobodys_dir
 
     acquire(path).release()
@@ -153,7 +166,9 @@ def test_in_another_accounts_directory_all_that_root_makes_is_that_accounts(acqu
     assert {p.lstat().st_uid for p in [path, *path.rglob("*")]} == {owner}
 
 
-def test_the_owner_can_go_on_after_root_was_there(acquire, start, nobodys_dir):
+def test_the_owner_can_go_on_after_root_was_there(
+    acquire: Acquire, start: Start, nobodys_dir: tuple[Path, int]
+) -> None:
     path, owner = nobodys_dir
     _skip_unless_reachable(owner, Path(sys.executable))
     acquire(path).release()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from embedded.programs import Acquire, PidOf, Query, Start
 
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import log, socket_folder
@@ -17,14 +18,14 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_folders_are_private_and_so_are_files(acquire, new_dir: Path):
+def test_folders_are_private_and_so_are_files(acquire: Acquire, new_dir: Path) -> None:
     acquire(new_dir)
 
     assert {mode(new_dir), mode(new_dir / "cluster"), mode(new_dir / "socket")} == {0o700}
     assert {mode(path) for path in new_dir.iterdir() if path.is_file()} == {0o600}
 
 
-def test_no_existing_folder_changes_its_mode(acquire, tmp_path: Path):
+def test_no_existing_folder_changes_its_mode(acquire: Acquire, tmp_path: Path) -> None:
     parent, existing = tmp_path / "p", tmp_path / "p" / "e"
     existing.mkdir(parents=True)
     parent.chmod(0o751)
@@ -35,7 +36,7 @@ def test_no_existing_folder_changes_its_mode(acquire, tmp_path: Path):
     assert (mode(parent), mode(existing)) == (0o751, 0o750)
 
 
-def test_missing_parents_are_made_with_the_usual_mode(acquire, tmp_path: Path):
+def test_missing_parents_are_made_with_the_usual_mode(acquire: Acquire, tmp_path: Path) -> None:
     usual = tmp_path / "usual"
     usual.mkdir()
 
@@ -45,7 +46,9 @@ def test_missing_parents_are_made_with_the_usual_mode(acquire, tmp_path: Path):
     assert mode(tmp_path / "a" / "b") == 0o700
 
 
-def test_the_password_is_in_no_other_place_than_its_file(acquire, pid_of_postmaster, data_dir: Path):
+def test_the_password_is_in_no_other_place_than_its_file(
+    acquire: Acquire, pid_of_postmaster: PidOf, data_dir: Path
+) -> None:
     server = acquire()
     password = (data_dir / "passfile").read_text().strip().rpartition(":")[2]
 
@@ -58,7 +61,9 @@ def test_the_password_is_in_no_other_place_than_its_file(acquire, pid_of_postmas
         assert password.encode() not in (process / "cmdline").read_bytes()
 
 
-def test_the_callers_secrets_are_not_in_the_servers_environment(acquire, query, monkeypatch: pytest.MonkeyPatch):
+def test_the_callers_secrets_are_not_in_the_servers_environment(
+    acquire: Acquire, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("A_SECRET", "precious")
     server = acquire()
 
@@ -68,14 +73,14 @@ def test_the_callers_secrets_are_not_in_the_servers_environment(acquire, query, 
     )
 
 
-def test_each_data_directory_has_a_password_of_its_own(acquire, tmp_path: Path):
+def test_each_data_directory_has_a_password_of_its_own(acquire: Acquire, tmp_path: Path) -> None:
     for name in "ab":
         acquire(tmp_path / name).release()
 
     assert (tmp_path / "a" / "passfile").read_text() != (tmp_path / "b" / "passfile").read_text()
 
 
-def test_no_parameter_reaches_the_log(acquire, data_dir: Path):
+def test_no_parameter_reaches_the_log(acquire: Acquire, data_dir: Path) -> None:
     server = acquire()
     with psycopg.connect(server.conninfo, autocommit=True) as connection:
         connection.execute("CREATE TABLE unique_values (value text PRIMARY KEY)")
@@ -87,7 +92,7 @@ def test_no_parameter_reaches_the_log(acquire, data_dir: Path):
     assert "precious" not in (data_dir / "server.log").read_text()
 
 
-def test_the_log_is_put_aside_when_it_has_grown(acquire, data_dir: Path):
+def test_the_log_is_put_aside_when_it_has_grown(acquire: Acquire, data_dir: Path) -> None:
     acquire().release()
     (data_dir / "server.log").write_text("x" * (log.LARGEST + 1))
 
@@ -100,7 +105,9 @@ def test_the_log_is_put_aside_when_it_has_grown(acquire, data_dir: Path):
 @pytest.mark.parametrize(
     "name", ["n" * 120, "a,b", 'quo"ted', "with space", "percent%20", "back\\slash", "quo'te", "ü"]
 )
-def test_a_data_directory_may_have_any_name(acquire, query, start, tmp_path: Path, name: str):
+def test_a_data_directory_may_have_any_name(
+    acquire: Acquire, query: Query, start: Start, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / name
     server = acquire(path)
 
@@ -110,8 +117,8 @@ def test_a_data_directory_may_have_any_name(acquire, query, start, tmp_path: Pat
 
 
 def test_another_process_finds_the_socket_of_a_long_path(
-    acquire, query, start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+    acquire: Acquire, query: Query, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / ("n" * 120)
     program = start(path=path)
     assert program.says() == "holding"
@@ -126,7 +133,9 @@ def test_another_process_finds_the_socket_of_a_long_path(
     _remove_short_folder(path)
 
 
-def test_a_socket_folder_that_was_cleared_away_is_made_again(acquire, query, tmp_path: Path):
+def test_a_socket_folder_that_was_cleared_away_is_made_again(
+    acquire: Acquire, query: Query, tmp_path: Path
+) -> None:
     path = tmp_path / ("n" * 120)
     acquire(path).release()
     _remove_short_folder(path)
@@ -139,7 +148,7 @@ def test_a_socket_folder_that_was_cleared_away_is_made_again(acquire, query, tmp
 
 
 @pytest.mark.parametrize("plant", ["link", "file", "open"])
-def test_a_short_socket_folder_that_is_not_ours_is_refused(acquire, tmp_path: Path, plant: str):
+def test_a_short_socket_folder_that_is_not_ours_is_refused(acquire: Acquire, tmp_path: Path, plant: str) -> None:
     path = tmp_path / ("n" * 120)
     path.mkdir()
     planted = socket_folder.locate(DataFolder(path))

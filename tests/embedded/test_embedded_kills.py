@@ -10,11 +10,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from embedded.programs import Acquire, Eventually, IsDown, Kill, PidOf, Query, Start
 
 from keyledger.domain.errors import EmbeddedServerError
 
 
-def test_the_server_goes_away_when_its_only_user_is_killed(start, eventually, is_down, data_dir: Path):
+def test_the_server_goes_away_when_its_only_user_is_killed(
+    start: Start, eventually: Eventually, is_down: IsDown, data_dir: Path
+) -> None:
     program = start()
     assert program.says() == "holding"
 
@@ -23,7 +26,9 @@ def test_the_server_goes_away_when_its_only_user_is_killed(start, eventually, is
     eventually(lambda: is_down(data_dir))
 
 
-def test_the_server_stays_for_the_others_when_a_user_is_killed(start, acquire, query, data_dir: Path):
+def test_the_server_stays_for_the_others_when_a_user_is_killed(
+    start: Start, acquire: Acquire, query: Query, data_dir: Path
+) -> None:
     server, program = acquire(), start()
     assert program.says() == "holding"
     before = query(server, "SELECT pg_postmaster_start_time()")
@@ -33,7 +38,9 @@ def test_the_server_stays_for_the_others_when_a_user_is_killed(start, acquire, q
     assert query(server, "SELECT pg_postmaster_start_time()") == before
 
 
-def test_after_a_killed_user_the_next_one_starts_at_once(start, acquire, query, data_dir: Path):
+def test_after_a_killed_user_the_next_one_starts_at_once(
+    start: Start, acquire: Acquire, query: Query, data_dir: Path
+) -> None:
     for _ in range(3):
         program = start()
         assert program.says() == "holding"
@@ -43,7 +50,9 @@ def test_after_a_killed_user_the_next_one_starts_at_once(start, acquire, query, 
         server.release()
 
 
-def test_committed_data_is_there_after_the_postmaster_was_killed(acquire, query, kill_postmaster, data_dir: Path):
+def test_committed_data_is_there_after_the_postmaster_was_killed(
+    acquire: Acquire, query: Query, kill_postmaster: Kill, data_dir: Path
+) -> None:
     server = acquire()
     query(server, "CREATE TABLE committed AS SELECT generate_series(1, 1000)")
     kill_postmaster(data_dir)
@@ -51,7 +60,9 @@ def test_committed_data_is_there_after_the_postmaster_was_killed(acquire, query,
     assert query(acquire(), "SELECT count(*) FROM committed") == 1000
 
 
-def test_a_lease_survives_a_killed_postmaster(acquire, query, kill_postmaster, is_down, data_dir: Path):
+def test_a_lease_survives_a_killed_postmaster(
+    acquire: Acquire, query: Query, kill_postmaster: Kill, is_down: IsDown, data_dir: Path
+) -> None:
     server = acquire()
     query(server, "CREATE TABLE leased AS SELECT 1")
     kill_postmaster(data_dir)
@@ -63,7 +74,9 @@ def test_a_lease_survives_a_killed_postmaster(acquire, query, kill_postmaster, i
     assert is_down(data_dir)
 
 
-def test_eight_leases_restart_a_killed_server_once(acquire, query, kill_postmaster, data_dir: Path):
+def test_eight_leases_restart_a_killed_server_once(
+    acquire: Acquire, query: Query, kill_postmaster: Kill, data_dir: Path
+) -> None:
     servers = [acquire() for _ in range(8)]
     kill_postmaster(data_dir)
 
@@ -77,8 +90,8 @@ def test_eight_leases_restart_a_killed_server_once(acquire, query, kill_postmast
 
 
 def test_a_busy_backend_that_outlives_the_postmaster_is_waited_for(
-    acquire, query, eventually, kill_postmaster, data_dir: Path
-):
+    acquire: Acquire, query: Query, eventually: Eventually, kill_postmaster: Kill, data_dir: Path
+) -> None:
     server = acquire()
     query(server, "CREATE TABLE busy AS SELECT 1")
     with contextlib.closing(psycopg.connect(server.conninfo)) as busy:
@@ -99,8 +112,14 @@ def test_a_busy_backend_that_outlives_the_postmaster_is_waited_for(
 
 
 def test_a_stale_process_number_that_another_process_has_now_harms_nobody(
-    start, acquire, query, eventually, kill_postmaster, is_down, data_dir: Path
-):
+    start: Start,
+    acquire: Acquire,
+    query: Query,
+    eventually: Eventually,
+    kill_postmaster: Kill,
+    is_down: IsDown,
+    data_dir: Path,
+) -> None:
     program = start()
     assert program.says() == "holding"
     kill_postmaster(data_dir)
@@ -119,8 +138,8 @@ def test_a_stale_process_number_that_another_process_has_now_harms_nobody(
 
 
 def test_a_process_number_cut_short_by_a_crash_does_not_hinder_the_start(
-    acquire, query, kill_postmaster, eventually, is_down, data_dir: Path
-):
+    acquire: Acquire, query: Query, kill_postmaster: Kill, eventually: Eventually, is_down: IsDown, data_dir: Path
+) -> None:
     server = acquire()
     kill_postmaster(data_dir)
     eventually(lambda: is_down(data_dir))
@@ -133,8 +152,13 @@ def test_a_process_number_cut_short_by_a_crash_does_not_hinder_the_start(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 def test_the_server_does_not_outlive_its_supervisor(
-    acquire, query, eventually, is_down, pid_of_postmaster, data_dir: Path
-):
+    acquire: Acquire,
+    query: Query,
+    eventually: Eventually,
+    is_down: IsDown,
+    pid_of_postmaster: PidOf,
+    data_dir: Path,
+) -> None:
     server = acquire()
     os.kill(_parent_of(pid_of_postmaster(data_dir)), signal.SIGKILL)
     eventually(lambda: is_down(data_dir))
@@ -144,9 +168,11 @@ def test_the_server_does_not_outlive_its_supervisor(
     assert query(server, "SELECT 1") == 1
 
 
-def test_an_initdb_cut_short_is_done_again(start, acquire, query, eventually, new_dir: Path):
+def test_an_initdb_cut_short_is_done_again(
+    start: Start, acquire: Acquire, query: Query, eventually: Eventually, new_dir: Path
+) -> None:
     program = start(path=new_dir)
-    eventually(lambda: (new_dir / "initdb.tmp" / "cluster" / "base").exists())
+    eventually((new_dir / "initdb.tmp" / "cluster" / "base").exists)
     program.kill()
     assert not (new_dir / "cluster").exists()
 
@@ -157,8 +183,8 @@ def test_an_initdb_cut_short_is_done_again(start, acquire, query, eventually, ne
 
 
 def test_a_program_killed_at_any_moment_of_its_start_leaves_a_usable_directory(
-    start, acquire, query, eventually, new_dir: Path
-):
+    start: Start, acquire: Acquire, query: Query, eventually: Eventually, new_dir: Path
+) -> None:
     for moment in (
         "start.lock",
         "initdb.tmp/password",
@@ -168,15 +194,20 @@ def test_a_program_killed_at_any_moment_of_its_start_leaves_a_usable_directory(
         "cluster/postmaster.pid",
     ):
         program = start(path=new_dir)
-        eventually(lambda name=moment: (new_dir / name).exists())
+        eventually((new_dir / moment).exists)
         program.kill()
 
     assert query(acquire(new_dir), "SELECT 1") == 1
 
 
 def test_signals_to_everybody_leave_the_stop_to_the_leases(
-    acquire, query, pid_of_postmaster, eventually, is_down, data_dir: Path
-):
+    acquire: Acquire,
+    query: Query,
+    pid_of_postmaster: PidOf,
+    eventually: Eventually,
+    is_down: IsDown,
+    data_dir: Path,
+) -> None:
     server = acquire()
     if sys.platform == "linux":
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -187,7 +218,9 @@ def test_signals_to_everybody_leave_the_stop_to_the_leases(
     assert is_down(data_dir)
 
 
-def test_a_server_that_does_not_answer_is_given_up_at_the_time_out(acquire, pid_of_postmaster, data_dir: Path):
+def test_a_server_that_does_not_answer_is_given_up_at_the_time_out(
+    acquire: Acquire, pid_of_postmaster: PidOf, data_dir: Path
+) -> None:
     acquire()
     pid = pid_of_postmaster(data_dir)
     os.kill(pid, signal.SIGSTOP)

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from embedded.programs import Acquire, Eventually, IsDown, PidOf, Query, RunProgram, Start
 
 from keyledger.domain.errors import EmbeddedServerError
 
 
-def test_a_database_is_there_at_the_first_start_and_its_data_at_the_next(acquire, query, new_dir: Path):
+def test_a_database_is_there_at_the_first_start_and_its_data_at_the_next(
+    acquire: Acquire, query: Query, new_dir: Path
+) -> None:
     first = acquire(new_dir)
     query(first, "CREATE TABLE kept AS SELECT 42 AS value")
     first.release()
@@ -19,7 +22,7 @@ def test_a_database_is_there_at_the_first_start_and_its_data_at_the_next(acquire
     assert query(acquire(new_dir), "SELECT value FROM kept") == 42
 
 
-def test_the_database_is_utf8_with_utc_and_checksums(acquire, query):
+def test_the_database_is_utf8_with_utc_and_checksums(acquire: Acquire, query: Query) -> None:
     server = acquire()
 
     assert query(server, "SHOW server_encoding") == "UTF8"
@@ -34,7 +37,7 @@ def test_the_database_is_utf8_with_utc_and_checksums(acquire, query):
     assert query(server, "SELECT current_user || '@' || current_database()") == "keyledger@keyledger"
 
 
-def test_trigrams_keep_letters_beyond_ascii(acquire, query):
+def test_trigrams_keep_letters_beyond_ascii(acquire: Acquire, query: Query) -> None:
     server = acquire()
     query(server, "CREATE EXTENSION IF NOT EXISTS pg_trgm")
 
@@ -42,7 +45,9 @@ def test_trigrams_keep_letters_beyond_ascii(acquire, query):
     assert query(server, "SELECT show_trgm('ÜBER') = show_trgm('über')")
 
 
-def test_the_last_release_returns_when_the_server_is_down(acquire, is_down, data_dir: Path):
+def test_the_last_release_returns_when_the_server_is_down(
+    acquire: Acquire, is_down: IsDown, data_dir: Path
+) -> None:
     server = acquire()
     assert not is_down(data_dir)
 
@@ -51,13 +56,15 @@ def test_the_last_release_returns_when_the_server_is_down(acquire, is_down, data
     assert is_down(data_dir)
 
 
-def test_a_second_release_does_nothing(acquire):
+def test_a_second_release_does_nothing(acquire: Acquire) -> None:
     server = acquire()
     server.release()
     server.release()
 
 
-def test_two_leases_in_one_process_share_one_server(acquire, query, is_down, data_dir: Path):
+def test_two_leases_in_one_process_share_one_server(
+    acquire: Acquire, query: Query, is_down: IsDown, data_dir: Path
+) -> None:
     first, second = acquire(), acquire()
     assert query(first, START_TIME) == query(second, START_TIME)
 
@@ -68,7 +75,7 @@ def test_two_leases_in_one_process_share_one_server(acquire, query, is_down, dat
     assert is_down(data_dir)
 
 
-def test_threads_that_acquire_at_once_share_one_server(acquire, query, data_dir: Path):
+def test_threads_that_acquire_at_once_share_one_server(acquire: Acquire, query: Query, data_dir: Path) -> None:
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(query(acquire(), START_TIME))) for _ in range(6)]
     for thread in threads:
@@ -80,7 +87,9 @@ def test_threads_that_acquire_at_once_share_one_server(acquire, query, data_dir:
     assert len(set(found)) == 1
 
 
-def test_two_processes_share_one_server_and_the_last_one_out_stops_it(start, is_down, data_dir: Path):
+def test_two_processes_share_one_server_and_the_last_one_out_stops_it(
+    start: Start, is_down: IsDown, data_dir: Path
+) -> None:
     first, second = start(SAY_START_TIME), start(SAY_START_TIME)
     assert first.says() == second.says()
     assert first.says() == second.says() == "holding"
@@ -94,7 +103,9 @@ def test_two_processes_share_one_server_and_the_last_one_out_stops_it(start, is_
     assert is_down(data_dir)
 
 
-def test_eight_processes_that_start_at_once_on_nothing_share_one_server(start, is_down, new_dir: Path):
+def test_eight_processes_that_start_at_once_on_nothing_share_one_server(
+    start: Start, is_down: IsDown, new_dir: Path
+) -> None:
     programs = [start(SAY_START_TIME, path=new_dir) for _ in range(8)]
     assert len({program.says() for program in programs}) == 1
     assert {program.says() for program in programs} == {"holding"}
@@ -106,7 +117,7 @@ def test_eight_processes_that_start_at_once_on_nothing_share_one_server(start, i
     assert is_down(new_dir)
 
 
-def test_a_start_during_a_stop_waits_for_its_end(start, data_dir: Path):
+def test_a_start_during_a_stop_waits_for_its_end(start: Start, data_dir: Path) -> None:
     for _ in range(3):
         leaving = start()
         assert leaving.says() == "holding"
@@ -118,14 +129,16 @@ def test_a_start_during_a_stop_waits_for_its_end(start, data_dir: Path):
 
 
 def test_a_program_whose_output_is_captured_ends_although_it_left_the_server_running(
-    run_program, eventually, is_down, data_dir: Path
-):
+    run_program: RunProgram, eventually: Eventually, is_down: IsDown, data_dir: Path
+) -> None:
     assert run_program(data_dir, "print('done', flush=True); os._exit(0)") == ["done"]
 
     eventually(lambda: is_down(data_dir))
 
 
-def test_a_forked_child_has_a_lease_of_its_own_that_outlives_the_parents(run_program, is_down, data_dir: Path):
+def test_a_forked_child_has_a_lease_of_its_own_that_outlives_the_parents(
+    run_program: RunProgram, is_down: IsDown, data_dir: Path
+) -> None:
     code = """
 go, ready = os.pipe(), os.pipe()
 if os.fork() == 0:
@@ -145,7 +158,9 @@ os.wait()
     assert is_down(data_dir)
 
 
-def test_a_forked_child_that_releases_leaves_the_parents_lease(run_program, is_down, data_dir: Path):
+def test_a_forked_child_that_releases_leaves_the_parents_lease(
+    run_program: RunProgram, is_down: IsDown, data_dir: Path
+) -> None:
     code = """
 if os.fork() == 0:
     server.after_fork()
@@ -159,7 +174,9 @@ server.release()
     assert is_down(data_dir)
 
 
-def test_a_forked_child_that_comes_late_starts_the_server_again(run_program, is_down, data_dir: Path):
+def test_a_forked_child_that_comes_late_starts_the_server_again(
+    run_program: RunProgram, is_down: IsDown, data_dir: Path
+) -> None:
     code = """
 go = os.pipe()
 if os.fork() == 0:
@@ -177,7 +194,9 @@ os.wait()
     assert is_down(data_dir)
 
 
-def test_ctrl_c_in_the_terminal_leaves_the_server_to_a_program_that_is_closing(start, data_dir: Path):
+def test_ctrl_c_in_the_terminal_leaves_the_server_to_a_program_that_is_closing(
+    start: Start, data_dir: Path
+) -> None:
     program = start("""
 try:
     print("holding", flush=True)
@@ -195,8 +214,8 @@ except KeyboardInterrupt:
 
 
 def test_a_new_directory_deleted_under_a_lease_does_not_hinder_the_release(
-    acquire, eventually, pid_of_postmaster, new_dir: Path
-):
+    acquire: Acquire, eventually: Eventually, pid_of_postmaster: PidOf, new_dir: Path
+) -> None:
     server = acquire(new_dir)
     pid = pid_of_postmaster(new_dir)
     new_dir.rename(new_dir.with_name("gone"))
@@ -206,7 +225,7 @@ def test_a_new_directory_deleted_under_a_lease_does_not_hinder_the_release(
     eventually(lambda: not _is_alive(pid))
 
 
-def test_a_running_server_is_left_as_it_is(acquire, query):
+def test_a_running_server_is_left_as_it_is(acquire: Acquire, query: Query) -> None:
     server = acquire()
     before = query(server, START_TIME)
 
@@ -215,7 +234,7 @@ def test_a_running_server_is_left_as_it_is(acquire, query):
     assert query(server, START_TIME) == before
 
 
-def test_a_released_lease_starts_nothing(acquire, is_down, data_dir: Path):
+def test_a_released_lease_starts_nothing(acquire: Acquire, is_down: IsDown, data_dir: Path) -> None:
     server = acquire()
     server.release()
 
@@ -224,7 +243,9 @@ def test_a_released_lease_starts_nothing(acquire, is_down, data_dir: Path):
     assert is_down(data_dir)
 
 
-def test_variables_for_another_server_do_not_count(acquire, query, monkeypatch: pytest.MonkeyPatch):
+def test_variables_for_another_server_do_not_count(
+    acquire: Acquire, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "PGHOST": "db.example",
         "PGHOSTADDR": "192.0.2.1",
@@ -239,7 +260,7 @@ def test_variables_for_another_server_do_not_count(acquire, query, monkeypatch: 
     assert query(acquire(), "SELECT current_database()") == "keyledger"
 
 
-def test_a_fresh_connection_needs_the_password(acquire):
+def test_a_fresh_connection_needs_the_password(acquire: Acquire) -> None:
     server = acquire()
 
     with pytest.raises(psycopg.OperationalError, match="password"):
