@@ -81,7 +81,8 @@ def _says(event: Event) -> list[str]:
         case KeyRevoked():
             return [f"reason: {event.revocation_reason}{by}"]
         case KeyUsed():
-            return [_use(use) for use in event.uses]
+            more = [f"and {event.refused_unlisted} refused attempts more"] if event.refused_unlisted else []
+            return [*map(_use, event.uses), *more]
     return [f"{event.topic}{by}"]
 
 

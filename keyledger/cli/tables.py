@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keyledger import APIKey
-from keyledger.cli.output import moment, plain, width
+from keyledger.cli.output import moment, plain, show, show_json, width
 
 _WIDE = 150
 """Columns from which on a list shows everything."""
@@ -79,3 +79,11 @@ def facts() -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     return table
+
+
+def show_key(key: APIKey, *, as_json: bool) -> None:
+    """Print a key, for people or for programs."""
+    if as_json:
+        show_json(key.as_dict())
+    else:
+        show(key_details(key))

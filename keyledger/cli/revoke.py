@@ -1,0 +1,55 @@
+"""`keyledger keys revoke`."""
+
+import click
+
+from keyledger import KeyLedger, PepperUnavailable
+from keyledger.cli.failures import Refused
+from keyledger.cli.options import Globals, acting, as_user, global_options, opened
+from keyledger.cli.stdin_secret import read_secret
+from keyledger.cli.tables import show_key
+from keyledger.cli.verify import REASONS, USE
+from keyledger.domain.ids import key_id_text
+from keyledger.domain.secret import parse
+
+_NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
+"""Asked of a leaked secret, so that the check stands in the history as refused and not as the key's last use."""
+
+
+@click.command()
+@click.argument("api_key_id", metavar="ID", required=False)
+@click.option("--secret-stdin", is_flag=True, help="Revoke the key whose secret stands on stdin.")
+@click.option("--reason", metavar="TEXT", help="At most 1,024 characters.")
+@as_user
+@global_options
+@click.pass_obj
+def revoke(
+    target: Globals, *, api_key_id: str | None, secret_stdin: bool, reason: str | None, as_user: str | None
+) -> None:
+    """Revoke a key, for ever. A second time changes nothing.
+
+    With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`. The secret is checked first,
+    which the key's history shows as a refused attempt by the "keyledger command line".
+    """
+    if (api_key_id is None) is not secret_stdin:
+        raise click.UsageError("give either a key's ID or --secret-stdin", click.get_current_context())
+    secret = read_secret() if secret_stdin else None
+    with opened(target) as ledger:
+        if secret is not None:
+            api_key_id = _id_of(ledger, secret)
+        assert api_key_id is not None
+        key = acting(ledger, as_user).api_keys.revoke(api_key_id, revocation_reason=reason)
+    show_key(key, as_json=target.json)
+
+
+def _id_of(ledger: KeyLedger, secret: str) -> str:
+    """The id of the key that the secret belongs to, active or not. Raises Refused, PepperUnavailable."""
+    try:
+        found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=USE)
+    except PepperUnavailable as error:
+        key_id = parse(secret)
+        assert key_id is not None
+        hint = f"; the secret names {key_id_text(key_id)}, which can be revoked by that id, unchecked"
+        raise PepperUnavailable(f"{error}{hint}") from None
+    if found.api_key is None:
+        raise Refused(f"nothing was revoked: {REASONS[found.code]}")
+    return found.api_key.id
