@@ -16,6 +16,8 @@ CHECKSUM_DIGITS = 6
 LENGTH = len(PREFIX) + ID_DIGITS + RANDOM_DIGITS + CHECKSUM_DIGITS
 
 _SHAPE = re.compile(f"{PREFIX}[0-9A-Za-z]{{{LENGTH - len(PREFIX)}}}")
+# A secret, or so much of one's beginning that fewer than 128 bits are left to guess; a key's id is shorter.
+_TRACE = re.compile(f"{PREFIX}(?:(?!{PREFIX})[0-9A-Za-z]){{44,{LENGTH - len(PREFIX)}}}")
 _VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
 
 
@@ -45,13 +47,13 @@ def checksum(body: str) -> str:
 
 
 def occurs_in(text: str) -> bool:
-    """Whether something of a secret's shape stands anywhere in the text."""
-    return PREFIX in text and _SHAPE.search(text) is not None
+    """Whether something that looks like a secret, or like one cut short, stands anywhere in the text."""
+    return PREFIX in text and _TRACE.search(text) is not None
 
 
 def redact(text: str) -> str:
-    """The text with everything of a secret's shape blacked out."""
-    return _SHAPE.sub("ak_[redacted]", text) if PREFIX in text else text
+    """The text with everything that looks like a secret, or like one cut short, blacked out."""
+    return _TRACE.sub("ak_[redacted]", text) if PREFIX in text else text
 
 
 def _base62(number: int, digits: int) -> str:

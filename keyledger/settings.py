@@ -62,8 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def _from_environment() -> dict[str, bytes]:
     found = {}
-    for entry in filter(None, os.environ.get(PEPPERS_VARIABLE, "").split(",")):
-        kid, _, encoded = entry.strip().partition(":")
+    for entry in filter(None, map(str.strip, os.environ.get(PEPPERS_VARIABLE, "").split(","))):
+        kid, _, encoded = entry.partition(":")
         try:
             found[kid] = base64.b64decode(encoded, validate=True)
         except ValueError:  # binascii.Error is one, and so is what a character beyond ASCII raises
