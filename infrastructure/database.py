@@ -72,18 +72,19 @@ class Database:
         except psycopg.Error as error:
             raise LedgerUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}") from None
 
-    def run(self, work: Callable[[DeadlineConnection], T], *, timeout_seconds: float | None = None) -> T:
+    def run(self, work: Callable[[DeadlineConnection], T], *, work_seconds: float | None = None) -> T:
         """What `work` returns, given a connection in autocommit mode.
 
         A lost connection has `work` called again: it must be such that doing it twice does it once.
-        Raises LedgerUnavailable when the time-out (default: the database's) has passed, LedgerClosed after close.
+        `work_seconds` is how long PostgreSQL may take for it (default: the time-out); for a connection, and for
+        another one after a loss, the wait is never longer than the time-out.
+        Raises LedgerUnavailable when that has passed, LedgerClosed after close.
         """
-        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + self.timeout_seconds
         while True:
             pool = self._opened()
             try:
-                return self._attempt(pool, work, deadline)
+                return self._attempt(pool, work, deadline, work_seconds)
             except PoolClosed:
                 raise LedgerClosed("the ledger was closed") from None
             except psycopg.IntegrityError:
@@ -93,7 +94,7 @@ class Database:
                     if not isinstance(error, PoolTimeout):
                         pool.drain()  # the network may have forgotten the idle connections as well
                     raise LedgerUnavailable(
-                        f"PostgreSQL did not answer within {timeout:g} s: {_reason(error)}"
+                        f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {_reason(error)}"
                     ) from None
             except psycopg.Error as error:
                 raise LedgerUnavailable(f"PostgreSQL refused: {_reason(error)}") from None
@@ -109,12 +110,16 @@ class Database:
             pool.close()
 
     def _attempt(
-        self, pool: ConnectionPool[DeadlineConnection], work: Callable[[DeadlineConnection], T], deadline: float
+        self,
+        pool: ConnectionPool[DeadlineConnection],
+        work: Callable[[DeadlineConnection], T],
+        deadline: float,
+        work_seconds: float | None,
     ) -> T:
         # Short waits: each call anew makes the pool try to connect, which it gives up on after a second.
         wait = min(1.0, max(0.0, deadline - time.monotonic()))
         connection = pool.getconn(wait)
-        connection.deadline = deadline
+        connection.deadline = deadline if work_seconds is None else time.monotonic() + work_seconds
         try:
             return work(connection)
         finally:

@@ -41,7 +41,7 @@ def check(database: Database) -> None:
 
 def migrate(database: Database) -> list[str]:
     """Apply what is missing, in one transaction, and return the names; safe from many processes at once."""
-    applied = database.run(_migrate, timeout_seconds=_MIGRATE_SECONDS)
+    applied = database.run(_migrate, work_seconds=_MIGRATE_SECONDS)
     check(database)
     return applied
 

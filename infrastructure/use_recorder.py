@@ -80,7 +80,7 @@ class UseRecorder:
                 self._unstored_uses -= self._unstored.popleft().uses
 
     def close(self) -> None:
-        """End the thread and store everything. Raises LedgerUnavailable, keeps what is not stored, and stays open."""
+        """End the thread and store everything. Raises LedgerUnavailable, and stays open with what is left."""
         self._closed = True
         self._wake.set()
         with self._starting:
