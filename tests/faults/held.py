@@ -19,7 +19,7 @@ class OneConnection:
     def __init__(self, connection: DeadlineConnection) -> None:
         self._connection = connection
 
-    def run(self, work: Callable[[DeadlineConnection], Any], *, timeout_seconds: float | None = None) -> Any:
+    def run(self, work: Callable[[DeadlineConnection], Any], *, work_seconds: float | None = None) -> Any:
         return work(self._connection)
 
     def close(self) -> None:

@@ -1,0 +1,85 @@
+"""PostgreSQL is there and refuses to store uses."""
+
+import logging
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from faults.invariants import accepted_uses, assert_consistent, count_uses
+from faults.program import eventually
+
+from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
+from keyledger.domain.ids import parse_key_id
+
+# What only a damaged database or a foreign trigger does: refuse KeyUsed events.
+REFUSALS = {
+    "a check": "ALTER TABLE keyledger.events ADD CONSTRAINT poison CHECK (topic <> 'KeyUsed') NOT VALID",
+    "no table": "ALTER TABLE keyledger.flushes RENAME TO elsewhere",
+    "no space": """
+        CREATE FUNCTION keyledger.poison() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER poison BEFORE INSERT ON keyledger.flushes EXECUTE FUNCTION keyledger.poison()
+    """,
+}
+CURES = {
+    "a check": "ALTER TABLE keyledger.events DROP CONSTRAINT poison",
+    "no table": "ALTER TABLE keyledger.elsewhere RENAME TO flushes",
+    "no space": "DROP FUNCTION keyledger.poison CASCADE",
+}
+SETTINGS = Settings(flush_interval_seconds=0.05, database_timeout_seconds=1.0, buffer_limit_uses=20)
+
+
+def execute(dsn: str, statement: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_refused_uses_are_kept_and_spoken_of_until_they_are_stored(
+    refusal: str, new_database: Callable[[], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    dsn = new_database()
+    with KeyLedger.open(dsn, settings=SETTINGS) as ledger, caplog.at_level(logging.WARNING, "keyledger"):
+        key = ledger.api_keys.create(name="one", subject="org_1")
+        execute(dsn, REFUSALS[refusal])
+        for number in range(5):
+            assert ledger.verify(str(key.secret), use=Use(request_id=f"use {number}")).valid
+        eventually(lambda: "5 uses wait to be stored" in caplog.text)
+        with pytest.raises(LedgerUnavailable, match="5 recorded uses are not stored"):
+            ledger.close()
+        assert ledger._recorder.depth == 5
+        execute(dsn, CURES[refusal])
+
+    assert accepted_uses(dsn) == {f"use {number}": 1 for number in range(5)}
+    assert str(key.secret) not in caplog.text
+    assert_consistent(dsn)
+
+
+def test_a_full_buffer_refuses_verifications_instead_of_forgetting_uses(new_database: Callable[[], str]) -> None:
+    dsn = new_database()
+    with KeyLedger.open(dsn, settings=SETTINGS) as ledger:
+        key = ledger.api_keys.create(name="one", subject="org_1")
+        execute(dsn, REFUSALS["a check"])
+        accepted = [f"use {number}" for number in range(SETTINGS.buffer_limit_uses)]
+        for number, request_id in enumerate(accepted):
+            assert ledger.verify(str(key.secret), use=Use(request_id=request_id)).valid
+            if number % 7 == 0:  # part of them waits in flushes that were refused
+                eventually(lambda: len(ledger._recorder._buffer) == 0)
+        with pytest.raises(LedgerUnavailable, match="faster"):
+            ledger.verify(str(key.secret))
+        execute(dsn, CURES["a check"])
+        eventually(lambda: ledger.status().uses_waiting == 0)
+        assert ledger.verify(str(key.secret), use=Use(request_id="after")).valid
+
+    assert accepted_uses(dsn) == dict.fromkeys([*accepted, "after"], 1)
+
+
+def test_what_an_outage_piled_up_is_stored_in_several_transactions(ledger: KeyLedger, dsn: str) -> None:
+    ids = [parse_key_id(ledger.api_keys.create(name=f"key {n}", subject="org_1").id) for n in range(12)]
+    for number in range(60_000):  # past record(), whose thread would store them as they come
+        ledger._recorder._buffer.add(ids[number % 12], ledger._recorder._clock(), "valid", Use())
+    ledger._recorder.flush()
+
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM keyledger.flushes").fetchone() == (2,)
+    assert count_uses(dsn) == 60_000
