@@ -1,0 +1,77 @@
+"""`migrate` and `status`."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from keyledger import KeyLedger
+from keyledger.infrastructure import schema
+
+Run = Callable[..., Result]
+Ask = Callable[..., Any]
+
+
+def test_migrate_says_what_it_applied_and_then_that_nothing_was_to_do(run: Run, empty_dsn: str) -> None:
+    first = run("migrate", "--dsn", empty_dsn)
+    second = run("migrate", "--dsn", empty_dsn)
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert [line for line in first.stdout.splitlines() if line.startswith("applied ")] == [
+        f"applied {name}" for name, _ in schema.MIGRATIONS
+    ]
+    assert "nothing to do" in second.stdout
+    KeyLedger.open(empty_dsn).close()
+
+
+def test_migrate_lists_the_migrations_for_programs(ask: Ask, empty_dsn: str) -> None:
+    names = [name for name, _ in schema.MIGRATIONS]
+
+    assert ask("migrate", "--dsn", empty_dsn) == {"applied": names, "schema_version": len(names)}
+    assert ask("migrate", "--dsn", empty_dsn) == {"applied": [], "schema_version": len(names)}
+
+
+def test_status_counts_what_is_there(ask: Ask, ledger: KeyLedger) -> None:
+    keys = [ledger.api_keys.create(name=f"Key {number}", subject="org_1") for number in range(3)]
+    ledger.api_keys.revoke(keys[0].id)
+
+    status = ask("status")
+
+    assert (status["api_keys"], status["revoked"], status["outbox"]) == (3, 1, 4)
+    assert (status["schema_version"], status["newest_schema_version"]) == (schema.CURRENT, schema.CURRENT)
+    assert (status["last_flush_at"], status["data_dir"], status["pepper"]) == (None, None, "none")
+    assert status["events_bytes"] > 0
+    assert ask("keys", "verify", stdin=keys[1].secret)["valid"]
+    assert ask("status")["last_flush_at"].endswith("Z")
+
+
+def test_status_says_what_it_means_that_there_is_no_pepper(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = run("status").stdout
+    monkeypatch.setenv("KEYLEDGER_PEPPERS", f"p1:{base64.b64encode(b'p' * 32).decode()}")
+    with_one = run("status").stdout
+
+    assert "KEYLEDGER_PEPPERS" in without
+    assert "KEYLEDGER_PEPPERS" not in with_one
+    assert [line for line in with_one.splitlines() if line.split() == ["pepper", "p1"]]
+
+
+def test_an_embedded_ledger_is_migrated_announced_once_and_has_a_pepper_of_its_own(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+
+    migrated = run("migrate", "--data-dir", str(folder), "--json")
+    first, second = (
+        run("--data-dir", str(tmp_path / "new"), "status"),
+        run("--data-dir", str(folder), "status", "--json"),
+    )
+
+    status = json.loads(second.stdout)
+    assert json.loads(migrated.stdout)["applied"] == [name for name, _ in schema.MIGRATIONS]
+    assert f"a new ledger was made in {tmp_path / 'new'}" in first.stderr
+    assert second.stderr == ""
+    assert (status["data_dir"], status["pepper"]) == (str(folder.resolve()), "embedded")
