@@ -45,17 +45,22 @@ def eventually() -> Callable[..., Any]:
     return awaited
 
 
+@pytest.fixture(scope="session")
+def inspector(worker_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection beside the ledgers', to look at the tables with."""
+    with psycopg.connect(worker_dsn, autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture
-def events(dsn: str) -> Callable[..., list[Event]]:
+def events(inspector: psycopg.Connection[Any]) -> Callable[..., list[Event]]:
     """Reads a key's events out of the table, oldest first; with no key, everybody's."""
     codec = EventCodec()
 
     def read(key: APIKey | None = None, kind: type[Event] = Event) -> list[Event]:
-        with psycopg.connect(dsn) as connection:
-            rows = connection.execute(
-                "SELECT originator_id, topic, state FROM keyledger.events"
-                " ORDER BY originator_id, originator_version"
-            ).fetchall()
+        rows = inspector.execute(
+            "SELECT originator_id, topic, state FROM keyledger.events ORDER BY originator_id, originator_version"
+        ).fetchall()
         found = [codec.decode(topic, state) for id_, topic, state in rows if not key or key_id_text(id_) == key.id]
         return [event for event in found if isinstance(event, kind)]
 
@@ -73,15 +78,13 @@ def uses(events: Callable[..., list[KeyUsed]]) -> Callable[..., list[RecordedUse
 
 
 @pytest.fixture
-def nothing_written(dsn: str) -> Callable[[], AbstractContextManager[None]]:
+def nothing_written(inspector: psycopg.Connection[Any]) -> Callable[[], AbstractContextManager[None]]:
     """Asserts that what happens within leaves every table as it was."""
 
     def state() -> list[Any]:
-        with psycopg.connect(dsn) as connection:
-            return [
-                connection.execute(f"SELECT * FROM keyledger.{table} ORDER BY 1, 2").fetchall()
-                for table in WRITTEN
-            ]
+        return [
+            inspector.execute(f"SELECT * FROM keyledger.{table} ORDER BY 1, 2").fetchall() for table in WRITTEN
+        ]
 
     @contextmanager
     def unchanged() -> Iterator[None]:
@@ -107,16 +110,14 @@ def locked_keys(dsn: str) -> Callable[[], AbstractContextManager[None]]:
 
 
 @pytest.fixture
-def waiting_sessions(dsn: str) -> Iterator[Callable[[], int]]:
+def waiting_sessions(inspector: psycopg.Connection[Any]) -> Callable[[], int]:
     """Counts the sessions of this database that wait for a lock."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
 
-        def count() -> int:
-            row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ).fetchone()
-            assert row is not None
-            return int(row[0])
+    def count() -> int:
+        row = inspector.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
 
-        yield count
+    return count

@@ -56,14 +56,14 @@ def test_lengths_are_characters_and_not_bytes(create: Callable[..., APIKey]) -> 
     assert create(name="😀" * 255).name == "😀" * 255
 
 
-@pytest.mark.parametrize("param", TRIMMED)
 @pytest.mark.parametrize("text", [" abc", "abc ", "abc\n", "\tabc", "abc\u00a0", "\u3000abc", "    "])
 def test_white_space_at_an_end_is_refused(
-    create: Callable[..., APIKey], nothing_written: Unchanged, param: str, text: str
+    create: Callable[..., APIKey], nothing_written: Unchanged, text: str
 ) -> None:
-    with nothing_written(), pytest.raises(InvalidArgument, match="no white space at either end") as refused:
-        create(**{param: text})
-    assert refused.value.param == param
+    for param in TRIMMED:
+        with nothing_written(), pytest.raises(InvalidArgument, match="no white space at either end") as refused:
+            create(**{param: text})
+        assert refused.value.param == param
 
 
 def test_white_space_within_a_name_stays(create: Callable[..., APIKey]) -> None:
@@ -82,13 +82,13 @@ def test_characters_that_are_no_text_are_refused(
 
 
 @pytest.mark.parametrize("param", BOUNDS)
-@pytest.mark.parametrize("value", NO_TEXTS, ids=repr)
 def test_a_value_that_is_no_text_is_refused(
-    create: Callable[..., APIKey], nothing_written: Unchanged, param: str, value: object
+    create: Callable[..., APIKey], nothing_written: Unchanged, param: str
 ) -> None:
-    with nothing_written(), pytest.raises(InvalidArgument, match="a text of") as refused:
-        create(**{param: value})
-    assert refused.value.param == param
+    for value in NO_TEXTS:
+        with nothing_written(), pytest.raises(InvalidArgument, match="a text of") as refused:
+            create(**{param: value})
+        assert refused.value.param == param
 
 
 @pytest.mark.parametrize("param", ["name", "type"])
