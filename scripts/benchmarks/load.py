@@ -39,8 +39,9 @@ def run(dsn: str, scale: Scale) -> None:
     """Measure the loading with the decision, then `update` and `revoke` as a whole."""
     with KeyLedger.open(dsn) as ledger, closing(Database(dsn)) as database:
         keys = {name.format(uses=scale.uses): _keys(dsn, ledger, scale, fold) for name, fold in FOLDS.items()}
-        with psycopg.connect(dsn, autocommit=True) as connection:
+        with psycopg.connect(dsn, autocommit=True) as connection:  # or the server does both while we measure
             connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
         store = KeyStore(database, EventCodec())
         _measure("load and decide", keys, lambda key_id, _: _decide(store, parse_key_id(key_id)), scale.reads)
         _measure("update", keys, lambda key_id, n: _update(ledger, key_id, n), scale.writes)

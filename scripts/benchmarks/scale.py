@@ -17,7 +17,7 @@ class Scale:
 
 
 FULL = Scale(
-    writes=1_000, rounds=9, writes_per_round=60, reads=5_000, reads_per_round=200, uses=100_000, loaded_keys=16
+    writes=1_000, rounds=9, writes_per_round=100, reads=5_000, reads_per_round=200, uses=100_000, loaded_keys=16
 )
 QUICK = Scale(
     writes=200, rounds=3, writes_per_round=40, reads=1_000, reads_per_round=100, uses=100_000, loaded_keys=6
