@@ -32,8 +32,9 @@ _REQUEST = Use(ip_address="203.0.113.7", user_agent="deploy-bot/2.1", method="PO
 @global_options
 @click.pass_obj
 def demo(target: Globals) -> None:
-    """Show the main job in a few seconds: create, list, verify, revoke, and the events of it all.
+    """Show the main job in a few seconds.
 
+    Keys are created, listed, searched, verified and revoked, and their events shown as they stand in the table.
     Without --dsn and --data-dir it runs in a temporary directory that is gone afterwards, whatever KEYLEDGER_DSN
     says.
     """

@@ -25,7 +25,10 @@ _NO_PEPPER = (
 @global_options
 @click.pass_obj
 def migrate(target: Globals) -> None:
-    """Bring the database's schema up to date; safe to repeat, and from several processes."""
+    """Bring the database's schema up to date.
+
+    It is safe to repeat, and to run from several processes at once.
+    """
     with _database(target) as database:
         applied = schema.migrate(database)
     if target.json:

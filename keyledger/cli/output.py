@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from io import StringIO
@@ -75,10 +74,8 @@ def write(text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
-        _discard_stdout()
         raise OutputClosed from None
     except OSError as error:
-        _discard_stdout()
         raise OutputFailed(f"the output cannot be written: {error.strerror}") from None
 
 
@@ -110,13 +107,6 @@ def _console(page: _Page) -> Console:
     console = Console(file=page, highlight=False, markup=False, emoji=False)
     console.width = max(console.width, _NARROWEST) if page.isatty() else _UNLIMITED
     return console
-
-
-def _discard_stdout() -> None:
-    """What is left in the buffer must not fail once more when the interpreter ends."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
 
 
 def _encoded(value: object) -> Any:

@@ -77,10 +77,8 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
 
         def popen(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
             pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-            options = pipes | options
-            process: subprocess.Popen[bytes] = stack.enter_context(
-                subprocess.Popen([PROGRAM, *arguments], **options)
-            )
+            process: subprocess.Popen[bytes] = subprocess.Popen([PROGRAM, *arguments], **(pipes | options))
+            stack.enter_context(process)
             stack.callback(process.kill)
             return process
 

@@ -65,6 +65,15 @@ def test_the_demos_json_agrees_with_itself_and_with_the_ledger(ask: Ask, dsn: st
     assert told["ok"] is True
 
 
+def test_a_demo_with_a_data_dir_leaves_its_ledger_there(ask: Ask, tmp_path: Path) -> None:
+    folder = str(tmp_path / "kept")
+
+    told = ask("demo", "--data-dir", folder)
+
+    created = next(step["api_key_ids"] for step in told["steps"] if step["step"] == "create")
+    assert ask("status", "--data-dir", folder)["api_keys"] == len(created)
+
+
 def test_the_demo_can_be_repeated_on_one_ledger(ask: Ask, dsn: str) -> None:
     first, second = ask("demo", "--dsn", dsn), ask("demo", "--dsn", dsn)
 
