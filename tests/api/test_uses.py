@@ -124,6 +124,20 @@ def test_last_used_at_follows_within_two_seconds(
     assert ledger.api_keys.get_all(subject="user_1").data[0].last_used_at == last
 
 
+def test_last_used_at_is_the_latest_use_in_whatever_order_they_are_stored(
+    open_ledger: Callable[..., KeyLedger], create: Callable[..., APIKey], uses: Uses
+) -> None:
+    first, second, third, key = open_ledger(LONG_FLUSH), open_ledger(LONG_FLUSH), open_ledger(LONG_FLUSH), create()
+    for ledger in (first, second, third):
+        ledger.verify(key.secret)
+    for ledger in (second, third, first):
+        ledger.close()
+
+    stored = [use.occurred_at for use in uses(key)]
+    assert len(stored) == 3
+    assert key.reload().last_used_at == max(stored)
+
+
 def test_a_use_changes_nothing_else_of_the_key(
     ledger: KeyLedger, create: Callable[..., APIKey], eventually: Callable[..., Any]
 ) -> None:
