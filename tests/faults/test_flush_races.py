@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from uuid import uuid4
 
+import psycopg
 import pytest
 from faults.invariants import accepted_uses, assert_consistent, count_uses, topics
 from faults.program import Program, eventually, together
@@ -75,6 +76,7 @@ def test_uses_of_one_key_from_four_processes_survive_its_updates_and_its_revocat
 def test_flushes_of_overlapping_keys_beside_revocations_neither_deadlock_nor_lose_a_use(
     flushes: int, ledger: KeyLedger, dsn: str, start: Callable[..., Program]
 ) -> None:
+    deadlocks_before = deadlocks(dsn)
     ids = [ledger.api_keys.create(name=f"key {number}", subject="org_1").id for number in range(200)]
     key_ids = [key_id.removeprefix("ak_") for key_id in ids]
     programs = [start(FLUSHER, dsn=dsn, key_ids=key_ids, name=name, flushes=flushes) for name in "abcd"]
@@ -90,6 +92,7 @@ def test_flushes_of_overlapping_keys_beside_revocations_neither_deadlock_nor_los
     assert set(accepted_uses(dsn).values()) == {1}
     assert ledger.api_keys.get_all(subject="org_1").total_count == 100
     assert count_uses(dsn) == 4 * flushes * 180
+    assert deadlocks(dsn) == deadlocks_before
     assert_consistent(dsn)
 
 
@@ -122,3 +125,13 @@ def verify_until_closed(ledger: KeyLedger, secret: str, accepted: list[str]) -> 
 def close(ledger: KeyLedger) -> None:
     eventually(lambda: ledger._recorder.depth)
     ledger.close()
+
+
+def deadlocks(dsn: str) -> int:
+    """How many deadlocks the server has broken in this database."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
