@@ -46,14 +46,6 @@ class APIKey(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return KeyUpdated(id=event_id, occurred_at=now, actor=actor, changes=Changes(**different))
 
-    def revoke(
-        self, reason: str | None, *, event_id: UUID, now: datetime, actor: Actor | None
-    ) -> KeyRevoked | None:
-        """The event of the revocation; None where the key is revoked already."""
-        if self.revoked_at is not None:
-            return None
-        return KeyRevoked(id=event_id, occurred_at=now, actor=actor, revocation_reason=reason)
-
 
 def evolve(key: APIKey | None, stored: StoredEvent) -> APIKey | None:
     """The key after one more event. Uses change nothing that is decided on, whenever they arrive."""

@@ -9,28 +9,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from keyledger.domain.errors import InvalidArgument, LedgerClosed, LedgerUnavailable
+from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.pool import Pool
 
 T = TypeVar("T")
 
 _RETRY_PAUSE_SECONDS = 0.05
-_WAIT_INTERVAL_SECONDS = 0.1
-
-
-class DeadlineConnection(psycopg.Connection[TupleRow]):
-    """A connection on which no statement waits past `deadline` (time.monotonic), even if the server hangs."""
-
-    deadline: float = math.inf
-
-    def wait(self, gen: PQGen[RV], interval: float = _WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> RV:
-        if timeout is None and self.deadline != math.inf:
-            timeout = max(0.0, self.deadline - time.monotonic())
-        return super().wait(gen, interval, timeout)
 
 
 class Database:
@@ -40,7 +28,7 @@ class Database:
         self,
         conninfo: str,
         *,
-        max_connections: int = 10,
+        max_connections: int = 16,
         timeout_seconds: float = 5.0,
         prepared_statements: bool = True,
         ensure_running: Callable[[], None] | None = None,
@@ -61,7 +49,7 @@ class Database:
         }
         self._ensure_running = ensure_running or (lambda: None)
         self._lock = threading.Lock()
-        self._pool: ConnectionPool[DeadlineConnection] | None = None
+        self._pool: Pool | None = None
         self._closed = False
         _databases.add(self)
 
@@ -111,21 +99,21 @@ class Database:
 
     def _attempt(
         self,
-        pool: ConnectionPool[DeadlineConnection],
+        pool: Pool,
         work: Callable[[DeadlineConnection], T],
         deadline: float,
         work_seconds: float | None,
     ) -> T:
         # Short waits: each call anew makes the pool try to connect, which it gives up on after a second.
         wait = min(1.0, max(0.0, deadline - time.monotonic()))
-        connection = pool.getconn(wait)
+        connection = pool.take(wait)
         connection.deadline = deadline if work_seconds is None else time.monotonic() + work_seconds
         try:
             return work(connection)
         finally:
-            pool.putconn(connection)
+            pool.give_back(connection)
 
-    def _opened(self) -> ConnectionPool[DeadlineConnection]:
+    def _opened(self) -> Pool:
         pool = self._pool
         if pool is not None:
             return pool
@@ -133,21 +121,8 @@ class Database:
             if self._closed:
                 raise LedgerClosed("the ledger was closed")
             if self._pool is None:
-                self._pool = self._new_pool()
+                self._pool = Pool(self._conninfo, self._options, self._max_connections)
             return self._pool
-
-    def _new_pool(self) -> ConnectionPool[DeadlineConnection]:
-        return ConnectionPool(
-            self._conninfo,
-            connection_class=DeadlineConnection,
-            kwargs=self._options,
-            min_size=1,
-            max_size=self._max_connections,
-            reconnect_timeout=1.0,
-            num_workers=2,
-            open=True,
-            name="keyledger",
-        )
 
     def _forget(self) -> None:
         """In a forked child: leave the parent's sockets alone and open others at the next call."""

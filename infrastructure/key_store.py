@@ -1,7 +1,7 @@
 """Keys as streams of events: load what a decision needs, decide, append at the head of the stream."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,7 +18,8 @@ from keyledger.domain.errors import IdempotencyConflict, KeyNotFound, LedgerUnav
 from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, StoredEvent
 from keyledger.domain.ids import key_id_text
 from keyledger.infrastructure.codec import EventCodec
-from keyledger.infrastructure.database import Database, DeadlineConnection
+from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.key_view import KeyView, view_of
 from keyledger.infrastructure.mapper import EventMapper
 from keyledger.infrastructure.queries import QUERIES
@@ -26,8 +27,8 @@ from keyledger.infrastructure.recorder import LifecycleRecorder
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 
-Decision = Callable[[APIKey], KeyUpdated | KeyRevoked | None]
-"""What to record of a command, given the key as it is; called again when another writer came first."""
+Decision = Callable[[APIKey], KeyUpdated | None]
+"""What to record of an update, given the key as it is; called again when another writer came first."""
 
 
 class KeyStore:
@@ -78,27 +79,51 @@ class KeyStore:
             raise IdempotencyConflict("the idempotency key was used before, with other arguments")
         return KeyView(row=row, expired=False, last_used_at=None) if made == key_id else made
 
-    def change(self, key_id: UUID, decide: Decision) -> KeyView | None:
+    def update(self, key_id: UUID, decide: Decision) -> KeyView | None:
         """Load the key, decide, append the event; decide again whenever another writer came first.
 
         Returns the key after the event, None where that has to be read anew. Raises KeyNotFound, whatever
         `decide` raises, and LedgerUnavailable.
         """
-        deadline = time.monotonic() + self._database.timeout_seconds
-        while True:
+        for _ in self._tries(key_id):
             key = self.load(key_id)
             event = decide(key)
             if event is None:
                 return None
-            if time.monotonic() >= deadline:
-                raise LedgerUnavailable(f"{key_id_text(key_id)} changes faster than it can be decided on")
-            row = self._row(key, key_id, key.version, event)
-            query = "append_revoked" if isinstance(event, KeyRevoked) else "append_updated"
-            values = self._database.run(partial(_append, query=query, parameters=self._parameters(row, event)))
+            parameters = self._parameters(self._row(key, key_id, key.version, event), event)
+            values = self._database.run(partial(_append, query="append_updated", parameters=parameters))
             if values is not None:
                 return view_of(values)
             if self._is_stored(key_id, event):
                 return None
+        raise AssertionError
+
+    def revoke(self, key_id: UUID, event: KeyRevoked) -> KeyView | None:
+        """Append the event, unless the key is revoked; that much the statement decides itself.
+
+        Returns the key after the event, None where it was revoked before. Raises KeyNotFound, LedgerUnavailable.
+        """
+        parameters = {
+            "id": key_id,
+            "topic": event.topic,
+            "state": self._codec.encode(event),
+            "revoked_at": event.occurred_at,
+            "updated_at": event.occurred_at,
+            "revocation_reason": event.revocation_reason,
+        }
+        for _ in self._tries(key_id):
+            values = self._database.run(partial(_append, query="append_revoked", parameters=parameters))
+            if values is not None:
+                return view_of(values)
+            if self.load(key_id).revoked_at is not None:
+                return None
+        raise AssertionError
+
+    def _tries(self, key_id: UUID) -> Iterator[None]:
+        deadline = time.monotonic() + self._database.timeout_seconds
+        while time.monotonic() < deadline:
+            yield
+        raise LedgerUnavailable(f"{key_id_text(key_id)} changes faster than it can be decided on")
 
     def _is_stored(self, key_id: UUID, event: Event) -> bool:
         """Whether the event was appended by a try whose answer got lost: then it must not be decided on again."""

@@ -25,7 +25,8 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 for _name, _level in _levels.items():  # importing the library silences these for the whole process
     logging.getLogger(_name).setLevel(_level)
 
-from keyledger.infrastructure.database import Database, DeadlineConnection  # noqa: E402
+from keyledger.infrastructure.connection import DeadlineConnection  # noqa: E402
+from keyledger.infrastructure.database import Database  # noqa: E402
 from keyledger.infrastructure.queries import QUERIES  # noqa: E402
 
 _BEYOND = 2**63 - 1

@@ -5,7 +5,8 @@ from typing import LiteralString
 import psycopg
 
 from keyledger.domain.errors import LedgerUnavailable, SchemaOutOfDate
-from keyledger.infrastructure.database import Database, DeadlineConnection
+from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES, load
 
 MIGRATIONS = tuple(load("keyledger.infrastructure.migrations").items())

@@ -60,14 +60,8 @@ def test_a_revoked_key_cannot_be_updated() -> None:
 
 
 def test_a_revocation_says_when_and_why() -> None:
-    event = given(created()).revoke("leaked", **WHEN)
-    assert event is not None
-    key = given(created(), event)
+    key = given(created(), revoked("leaked", seconds=10))
     assert (key.revoked_at, key.revocation_reason, key.updated_at) == (at(10), "leaked", at(10))
-
-
-def test_a_second_revocation_is_no_event() -> None:
-    assert given(created(), revoked("first")).revoke("second", **WHEN) is None
 
 
 def test_a_use_changes_nothing_that_is_decided_on() -> None:

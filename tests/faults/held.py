@@ -8,7 +8,8 @@ import psycopg
 
 from keyledger import KeyLedger, Settings
 from keyledger.domain.digest import Peppers
-from keyledger.infrastructure.database import Database, DeadlineConnection
+from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.database import Database
 
 
 class OneConnection:

@@ -64,11 +64,11 @@ def test_a_call_that_gets_no_connection_is_unavailable_in_time(proxy: Proxy) -> 
 def test_calls_beyond_the_pool_are_unavailable_in_time_and_the_pool_recovers(proxy: Proxy) -> None:
     with KeyLedger.open(proxy.dsn, settings=HASTY) as ledger:
         ledger.api_keys.create(name="one", subject="org_1")
-        held = [ledger._database._opened().getconn(5.0) for _ in range(HASTY.max_connections)]
+        held = [ledger._database._opened().take(5.0) for _ in range(HASTY.max_connections)]
         with unavailable_in_time():
             ledger.api_keys.get_all(subject="org_1")
         for connection in held:
-            ledger._database._opened().putconn(connection)
+            ledger._database._opened().give_back(connection)
 
         assert ledger.api_keys.get_all(subject="org_1").total_count == 1
 
@@ -77,8 +77,8 @@ def test_after_the_network_forgot_every_connection_one_call_fails_and_the_next_w
     with KeyLedger.open(proxy.dsn, settings=HASTY) as ledger:
         key = ledger.api_keys.create(name="one", subject="org_1")
         pool = ledger._database._opened()
-        for connection in [pool.getconn(5.0) for _ in range(HASTY.max_connections)]:
-            pool.putconn(connection)
+        for connection in [pool.take(5.0) for _ in range(HASTY.max_connections)]:
+            pool.give_back(connection)
         proxy.forget()
         with unavailable_in_time():
             ledger.api_keys.get(key.id)
