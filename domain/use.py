@@ -40,9 +40,21 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
             if value is not None and not isinstance(value, str):
                 raise InvalidArgument(field, "a text or None")
 
+    def __repr__(self) -> str:
+        return f"Use({', '.join(f'{field}={value!r}' for field, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, str | None]]:
+        """The fields as they may be stored."""
+        return list(msgspec.structs.asdict(self.cleaned()).items())
+
     def cleaned(self) -> "Use":
         """The use as it may be stored."""
         return Use(**{field: _clean(getattr(self, field), limit) for field, limit in _LIMITS.items()})
+
+    def bounded(self) -> "Use":
+        """The use itself; cleaned where it has a text that is too long to be kept until it is stored."""
+        long = any(len(getattr(self, field) or "") > limit for field, limit in _LIMITS.items())
+        return self.cleaned() if long else self
 
 
 class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):

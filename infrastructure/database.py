@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import psycopg
@@ -17,6 +18,9 @@ from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.pool import Pool
 
 T = TypeVar("T")
+
+called_at: ContextVar[float | None] = ContextVar("called_at", default=None)
+"""When (time.monotonic) the call began that this thread works for, if it had to wait for the thread."""
 
 _RETRY_PAUSE_SECONDS = 0.05
 
@@ -34,10 +38,7 @@ class Database:
         ensure_running: Callable[[], None] | None = None,
     ) -> None:
         """`ensure_running` is called when the server seems to be gone, before the next try."""
-        try:
-            conninfo_to_dict(conninfo)
-        except psycopg.Error:  # its message would repeat the password
-            raise InvalidArgument("dsn", "a PostgreSQL connection string or URI") from None
+        _check_conninfo(conninfo)
         self._conninfo = conninfo
         self._max_connections = max_connections
         self.timeout_seconds = timeout_seconds
@@ -68,7 +69,7 @@ class Database:
         another one after a loss, the wait is never longer than the time-out.
         Raises LedgerUnavailable when that has passed, LedgerClosed after close.
         """
-        deadline = time.monotonic() + self.timeout_seconds
+        deadline = (called_at.get() or time.monotonic()) + self.timeout_seconds
         while True:
             pool = self._opened()
             try:
@@ -129,6 +130,18 @@ class Database:
         _inherited.append(self._pool)
         self._pool = None
         self._lock = threading.Lock()
+
+
+def _check_conninfo(conninfo: str) -> None:
+    """Raise InvalidArgument for what the driver would refuse with an error that shows the password."""
+    try:
+        host = str(conninfo_to_dict(conninfo).get("host") or "")
+    except psycopg.Error:
+        host = None  # raised outside, so that the driver's error is not even its context
+    if host is None:
+        raise InvalidArgument("dsn", "a PostgreSQL connection string or URI")
+    if "@" in host[1:]:  # the end of a password
+        raise InvalidArgument("dsn", "a URI whose password has its special characters percent-encoded")
 
 
 def _reason(error: Exception) -> str:

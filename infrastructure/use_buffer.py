@@ -47,7 +47,7 @@ class UseBuffer:
 
     def add(self, key_id: UUID, occurred_at: datetime, outcome: Outcome, use: Use) -> None:
         """Take a use."""
-        recorded = RecordedUse(occurred_at=occurred_at, outcome=outcome, use=use)
+        recorded = RecordedUse(occurred_at=occurred_at, outcome=outcome, use=use.bounded())
         if outcome == "valid":
             self._pending.append((key_id, recorded))
             return

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Generic, ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
 from keyledger.domain.actor import Actor
+from keyledger.infrastructure.database import called_at
 from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
@@ -73,6 +75,7 @@ class Threads:
 
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             context = contextvars.copy_context()
+            context.run(called_at.set, time.monotonic())  # waiting for a thread counts against the time-out
             work = partial(context.run, method, *args, **kwargs)
             return await asyncio.get_running_loop().run_in_executor(self._executor(), work)
 

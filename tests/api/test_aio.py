@@ -17,6 +17,7 @@ from keyledger import (
     KeyLedger,
     KeyNotFound,
     LedgerClosed,
+    LedgerUnavailable,
     RevokedAPIKey,
     Settings,
     Use,
@@ -136,6 +137,21 @@ def test_calls_that_wait_leave_the_services_own_threads_alone(
         return await asyncio.gather(*calls)
 
     assert all(one.valid for one in asyncio.run(wait()))
+
+
+def test_calls_that_wait_for_each_other_end_with_one_time_out(
+    open_ledger: Callable[..., KeyLedger], create: Callable[..., APIKey], locked_keys: Locked
+) -> None:
+    ledger, key = open_ledger(Settings(max_connections=1, database_timeout_seconds=0.5)), create()
+
+    async def wait() -> list[BaseException]:
+        with locked_keys():
+            async with asyncio.timeout(5):  # one after the other they would take ten seconds
+                return await asyncio.gather(
+                    *[ledger.aio.verify(key.secret) for _ in range(20)], return_exceptions=True
+                )
+
+    assert {type(error) for error in asyncio.run(wait())} == {LedgerUnavailable}
 
 
 def test_a_cancelled_call_stops_waiting_and_harms_no_other(

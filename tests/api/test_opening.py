@@ -31,6 +31,7 @@ MALFORMED_DSNS = [
     f"host=127.0.0.1 port=1 password='{PASSWORD}",
     f"postgresql://user:%{PASSWORD}@127.0.0.1:1/ledger",
     f"postgresql://user@127.0.0.1:1/ledger?password=a {PASSWORD}",
+    f"postgresql://user:a@{PASSWORD}@127.0.0.1:1/ledger",
     f"host=127.0.0.1 password={PASSWORD}\0",
     f"host=127.0.0.1 password={PASSWORD}\ud800",
     b"host=127.0.0.1",

@@ -46,6 +46,17 @@ def test_a_secret_in_a_request_is_blacked_out() -> None:
     assert cleaned.path == "/v1?key=ak_[redacted]"
 
 
+def test_a_secret_in_a_request_does_not_show_in_its_repr() -> None:
+    text = secret.generate(KEY)
+    assert repr(Use(path=f"/v1?key={text}")).count(text[25:68]) == 0
+
+
+def test_a_use_that_waits_to_be_stored_takes_no_more_room_than_its_limits() -> None:
+    use = Use(path="/v1", user_agent="curl")
+    assert use.bounded() is use
+    assert Use(user_agent="x" * 1_000_000).bounded() == Use(user_agent="x" * 511 + "…")
+
+
 def test_texts_that_cannot_be_stored_are_made_so() -> None:
     assert Use(path="/\ud800\0").cleaned() == Use(path="/?\N{REPLACEMENT CHARACTER}")
 
