@@ -1,11 +1,13 @@
 """Connections to PostgreSQL: pooled, bound by a deadline, renewed after a failure and after fork."""
 
+import logging
 import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -13,16 +15,27 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from keyledger.domain.errors import InvalidArgument, LedgerClosed, LedgerUnavailable
+from keyledger.domain.errors import InvalidArgument, KeyLedgerError, LedgerClosed, LedgerUnavailable
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.pool import Pool
 
 T = TypeVar("T")
 
-called_at: ContextVar[float | None] = ContextVar("called_at", default=None)
-"""When (time.monotonic) the call began that this thread works for, if it had to wait for the thread."""
+_log = logging.getLogger("keyledger.database")
+
+_called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default=None)
 
 _RETRY_PAUSE_SECONDS = 0.05
+
+
+@contextmanager
+def one_call(called_at: float | None = None) -> Iterator[None]:
+    """Whatever runs within counts against one time-out, from `called_at` (time.monotonic; default: now)."""
+    token = _called_at.set(_called_at.get() or called_at or time.monotonic())
+    try:
+        yield
+    finally:
+        _called_at.reset(token)
 
 
 class Database:
@@ -37,7 +50,7 @@ class Database:
         prepared_statements: bool = True,
         ensure_running: Callable[[], None] | None = None,
     ) -> None:
-        """`ensure_running` is called when the server seems to be gone, before the next try."""
+        """`ensure_running` is called, in a thread of its own, when the server seems to be gone."""
         _check_conninfo(conninfo)
         self._conninfo = conninfo
         self._max_connections = max_connections
@@ -48,7 +61,8 @@ class Database:
             "connect_timeout": max(2, math.ceil(timeout_seconds)),
             "application_name": "keyledger",
         }
-        self._ensure_running = ensure_running or (lambda: None)
+        self._ensure_running = ensure_running
+        self._reviving = threading.Lock()
         self._lock = threading.Lock()
         self._pool: Pool | None = None
         self._closed = False
@@ -69,8 +83,9 @@ class Database:
         another one after a loss, the wait is never longer than the time-out.
         Raises LedgerUnavailable when that has passed, LedgerClosed after close.
         """
-        deadline = (called_at.get() or time.monotonic()) + self.timeout_seconds
-        while True:
+        deadline = (_called_at.get() or time.monotonic()) + self.timeout_seconds
+        reason = "the call had to wait for others"
+        while time.monotonic() < deadline:
             pool = self._opened()
             try:
                 return self._attempt(pool, work, deadline, work_seconds)
@@ -79,16 +94,14 @@ class Database:
             except psycopg.IntegrityError:
                 raise
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if time.monotonic() >= deadline:
-                    if not isinstance(error, PoolTimeout):
-                        pool.drain()  # the network may have forgotten the idle connections as well
-                    raise LedgerUnavailable(
-                        f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {_reason(error)}"
-                    ) from None
+                reason = _reason(error)
+                if time.monotonic() >= deadline and not isinstance(error, PoolTimeout):
+                    pool.drain()  # the network may have forgotten the idle connections as well
             except psycopg.Error as error:
                 raise LedgerUnavailable(f"PostgreSQL refused: {_reason(error)}") from None
+            self._revive()
             time.sleep(_RETRY_PAUSE_SECONDS)
-            self._ensure_running()
+        raise LedgerUnavailable(f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {reason}")
 
     def close(self) -> None:
         """Close every connection; calls after this raise LedgerClosed."""
@@ -125,11 +138,26 @@ class Database:
                 self._pool = Pool(self._conninfo, self._options, self._max_connections)
             return self._pool
 
+    def _revive(self) -> None:
+        """Have the server looked after; it may recover for longer than a call waits."""
+        if self._ensure_running is not None and self._reviving.acquire(blocking=False):
+            threading.Thread(target=self._run_ensure_running, name="keyledger-revive", daemon=True).start()
+
+    def _run_ensure_running(self) -> None:
+        assert self._ensure_running is not None
+        try:
+            self._ensure_running()
+        except KeyLedgerError as error:
+            _log.warning("%s", error)
+        finally:
+            self._reviving.release()
+
     def _forget(self) -> None:
         """In a forked child: leave the parent's sockets alone and open others at the next call."""
         _inherited.append(self._pool)
         self._pool = None
         self._lock = threading.Lock()
+        self._reviving = threading.Lock()
 
 
 def _check_conninfo(conninfo: str) -> None:

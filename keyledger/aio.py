@@ -3,16 +3,14 @@
 import asyncio
 import contextvars
 import os
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Generic, ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
 from keyledger.domain.actor import Actor
-from keyledger.infrastructure.database import called_at
+from keyledger.infrastructure.database import one_call
 from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
@@ -67,28 +65,28 @@ class Threads:
 
     def __init__(self, max_workers: int) -> None:
         self._max_workers = max_workers
-        self._lock = threading.Lock()
-        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._executors: dict[int, ThreadPoolExecutor] = {}
 
     def awaitable(self, method: Callable[P, R]) -> Callable[P, Awaitable[R]]:
         """The method as a coroutine function. Cancelling it stops the waiting, not the work."""
 
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            called_at = time.monotonic()  # waiting for a thread counts against the time-out
+
+            def work() -> R:
+                with one_call(called_at):
+                    return method(*args, **kwargs)
+
             context = contextvars.copy_context()
-            context.run(called_at.set, time.monotonic())  # waiting for a thread counts against the time-out
-            work = partial(context.run, method, *args, **kwargs)
-            return await asyncio.get_running_loop().run_in_executor(self._executor(), work)
+            return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, work)
 
         call.__name__ = method.__name__
         call.__doc__ = method.__doc__
         return call
 
     def _executor(self) -> ThreadPoolExecutor:
-        pool = self._pool
-        if pool is None or pool[0] != os.getpid():  # a forked child has none of its parent's threads
-            with self._lock:
-                pool = self._pool
-                if pool is None or pool[0] != os.getpid():
-                    pool = os.getpid(), ThreadPoolExecutor(self._max_workers, "keyledger-aio")
-                    self._pool = pool
-        return pool[1]
+        """This process's own: a forked child has none of its parent's threads, and perhaps its locks."""
+        process = os.getpid()
+        if process not in self._executors:
+            self._executors.setdefault(process, ThreadPoolExecutor(self._max_workers, "keyledger-aio"))
+        return self._executors[process]

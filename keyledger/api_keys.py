@@ -17,6 +17,7 @@ from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument, KeyNotFound
 from keyledger.domain.events import Changes, KeyCreated, KeyRevoked
 from keyledger.domain.ids import key_id_text, new_uuid, parse_key_id
+from keyledger.infrastructure.database import one_call
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 
@@ -147,10 +148,11 @@ class APIKeys:
             subject=_given(subject, lambda value: arguments.text("subject", value)),
             expiration=_given(seconds_until_expiration, lambda value: arguments.expiration(now, value)),
         )
-        view = self._store.update(
-            key_id, lambda key: key.update(changes, event_id=new_uuid(), now=now, actor=actor)
-        )
-        return self.get(api_key_id) if view is None else api_key(view, self.get)
+        with one_call():
+            view = self._store.update(
+                key_id, lambda key: key.update(changes, event_id=new_uuid(), now=now, actor=actor)
+            )
+            return self.get(api_key_id) if view is None else api_key(view, self.get)
 
     def revoke(
         self,
@@ -169,8 +171,9 @@ class APIKeys:
         now, key_id, actor = self._clock(), parse_key_id(api_key_id), self._actor_of(actor)
         reason = arguments.revocation_reason(revocation_reason)
         event = KeyRevoked(id=new_uuid(), occurred_at=now, actor=actor, revocation_reason=reason)
-        view = self._store.revoke(key_id, event)
-        return self.get(api_key_id) if view is None else api_key(view, self.get)
+        with one_call():
+            view = self._store.revoke(key_id, event)
+            return self.get(api_key_id) if view is None else api_key(view, self.get)
 
     def _actor_of(self, actor: Actor | None) -> Actor | None:
         if actor is not None and not isinstance(actor, Actor):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
+from multiprocessing.util import Finalize, register_after_fork
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -224,6 +225,12 @@ def _close_all() -> None:
             _log.error("the ledger was not closed: %s", error)
 
 
+def _close_at_end_of_worker(*_: object) -> None:
+    """A process of multiprocessing ends without atexit, and begins by forgetting its parent's finalizers."""
+    Finalize(None, _close_all, exitpriority=0)
+    register_after_fork(_close_all, _close_at_end_of_worker)
+
+
 def _after_fork() -> None:
     for ledger in _open_ledgers:
         ledger._after_fork()  # noqa: SLF001
@@ -231,4 +238,5 @@ def _after_fork() -> None:
 
 _open_ledgers: set[KeyLedger] = set()
 atexit.register(_close_all)
+_close_at_end_of_worker()
 os.register_at_fork(after_in_child=_after_fork)

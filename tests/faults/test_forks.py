@@ -39,7 +39,6 @@ POOL = """
 import multiprocessing
 def work(number):
     assert ledger.verify(secret, use=Use(request_id=f"use {number}")).valid
-    ledger._recorder.flush()
     return [os.getpid(), backend(), ledger.api_keys.create(name="of a worker", subject="org_1").id]
 with multiprocessing.get_context("fork").Pool(3) as pool:
     say(pool.map(work, range(30), chunksize=1))
