@@ -15,6 +15,7 @@ class DeadlineConnection(psycopg.Connection[TupleRow]):
 
     deadline: float = math.inf
     taken_at: float = 0.0
+    given_at: float = 0.0
 
     def wait(self, gen: PQGen[RV], interval: float = _WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> RV:
         if timeout is None and self.deadline != math.inf:

@@ -45,7 +45,7 @@ class Database:
         self,
         conninfo: str,
         *,
-        max_connections: int = 16,
+        max_connections: int = 20,
         timeout_seconds: float = 5.0,
         prepared_statements: bool = True,
         ensure_running: Callable[[], None] | None = None,

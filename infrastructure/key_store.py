@@ -20,7 +20,7 @@ from keyledger.domain.ids import key_id_text
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.key_view import KeyView, view_of
+from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.mapper import EventMapper
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.recorder import LifecycleRecorder
@@ -51,7 +51,7 @@ class KeyStore:
         """Append the first event of a new stream."""
         row = self._row(None, key_id, 1, event)
         self._database.run(partial(_append_created, parameters=self._parameters(row, event)))
-        return KeyView(row=row, expired=False, last_used_at=None)
+        return _view(row)
 
     def create_once(
         self, key_id: UUID, event: KeyCreated, idempotency_key: str, fingerprint: bytes
@@ -77,7 +77,7 @@ class KeyStore:
         made, first_fingerprint = self._database.run(append)
         if first_fingerprint != fingerprint:
             raise IdempotencyConflict("the idempotency key was used before, with other arguments")
-        return KeyView(row=row, expired=False, last_used_at=None) if made == key_id else made
+        return _view(row) if made == key_id else made
 
     def update(self, key_id: UUID, decide: Decision) -> KeyView | None:
         """Load the key, decide, append the event; decide again whenever another writer came first.
@@ -93,7 +93,7 @@ class KeyStore:
             parameters = self._parameters(self._row(key, key_id, key.version, event), event)
             values = self._database.run(partial(_append, query="append_updated", parameters=parameters))
             if values is not None:
-                return view_of(values)
+                return KeyView(*values)
             if self._is_stored(key_id, event):
                 return None
         raise AssertionError
@@ -114,7 +114,7 @@ class KeyStore:
         for _ in self._tries(key_id):
             values = self._database.run(partial(_append, query="append_revoked", parameters=parameters))
             if values is not None:
-                return view_of(values)
+                return KeyView(*values)
             if self.load(key_id).revoked_at is not None:
                 return None
         raise AssertionError
@@ -142,6 +142,12 @@ class KeyStore:
         return control.row(changed)
 
 
+def _view(row: ControlRow) -> KeyView:
+    """A new key, not expired and never used."""
+    fields = (field for field in KeyView.__struct_fields__ if field not in ("expired", "last_used_at"))
+    return KeyView(**{field: getattr(row, field) for field in fields}, expired=False, last_used_at=None)
+
+
 def _append_created(connection: DeadlineConnection, *, parameters: dict[str, Any]) -> None:
     # The id is new: whoever stored it before was this very call, whose answer got lost.
     with suppress(psycopg.errors.UniqueViolation):
@@ -150,6 +156,6 @@ def _append_created(connection: DeadlineConnection, *, parameters: dict[str, Any
 
 def _append(connection: DeadlineConnection, *, query: str, parameters: dict[str, Any]) -> TupleRow | None:
     try:
-        return connection.execute(QUERIES[query], parameters, prepare=True, binary=True).fetchone()
+        return connection.execute(QUERIES[query], parameters, prepare=True).fetchone()
     except psycopg.errors.UniqueViolation:
         return None  # the head moved between the reading and the writing of it

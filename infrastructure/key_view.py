@@ -2,23 +2,38 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
+from psycopg.rows import TupleRow
 
+from keyledger.domain.digest import Digest
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
-from keyledger.projections.control import ControlRow, searchable
+from keyledger.projections.control import searchable
 
-_FIELDS = ControlRow.__struct_fields__
 _LARGEST_OFFSET = 2**63 - 1
 
 
-class KeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A key's control row, whether it has expired by the database's clock, and its last use."""
+class KeyView(msgspec.Struct, frozen=True):
+    """A key as a caller may see it: its control row without the digest, whether it has expired, its last use.
 
-    row: ControlRow
+    The fields are in the order of the columns that the queries return.
+    """
+
+    id: UUID
+    type: str
+    name: str
+    subject: str
+    description: str | None
+    claims: str | None
+    scopes: Sequence[str]
+    created_at: datetime
+    created_by: str | None
+    updated_at: datetime
+    expiration: datetime | None
+    revoked_at: datetime | None
+    revocation_reason: str | None
     expired: bool
     last_used_at: datetime | None
 
@@ -31,12 +46,16 @@ class KeyViews:
 
     def find(self, key_id: UUID) -> KeyView | None:
         """The key, or None."""
-        parameters = {"id": key_id}
-        query = QUERIES["find_key"]
-        values = self._database.run(
-            lambda connection: connection.execute(query, parameters, prepare=True, binary=True).fetchone()
-        )
-        return None if values is None else view_of(values)
+        values = self._one("find_key", key_id)
+        return None if values is None else KeyView(*values)
+
+    def find_with_digest(self, key_id: UUID) -> tuple[KeyView, Digest] | None:
+        """The key and its secret's digest, or None."""
+        values = self._one("find_key_and_digest", key_id)
+        if values is None:
+            return None
+        *view, algorithm, kid, value = values
+        return KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value)
 
     def page(
         self, *, subject: str, query: str | None, offset: int, limit: int, include_invalid: bool
@@ -50,18 +69,14 @@ class KeyViews:
             "include_invalid": include_invalid,
         }
         statement = QUERIES["list_keys"]
-        rows = self._database.run(
-            lambda connection: connection.execute(statement, parameters, binary=True).fetchall()
+        rows = self._database.run(lambda connection: connection.execute(statement, parameters).fetchall())
+        return [KeyView(*row[1:]) for row in rows if row[1] is not None], rows[0][0]
+
+    def _one(self, query: str, key_id: UUID) -> TupleRow | None:
+        statement, parameters = QUERIES[query], {"id": key_id}
+        return self._database.run(
+            lambda connection: connection.execute(statement, parameters, prepare=True).fetchone()
         )
-        return [view_of(row[1:]) for row in rows if row[1] is not None], rows[0][0]
-
-
-def view_of(values: Sequence[Any]) -> KeyView:
-    """A view from the columns as the queries name them."""
-    *row, expired, last_used_at = values
-    return KeyView(
-        row=ControlRow(**dict(zip(_FIELDS, row, strict=True))), expired=expired, last_used_at=last_used_at
-    )
 
 
 def _pattern(query: str) -> str:

@@ -15,8 +15,8 @@ from psycopg_pool import ConnectionPool
 
 from keyledger.infrastructure.connection import DeadlineConnection
 
-_AT_HAND = 4
-_AT_HAND_SECONDS = 300.0
+_LOAN_SECONDS = 300.0
+_IDLE_SECONDS = 10.0
 
 
 class Pool:
@@ -27,6 +27,7 @@ class Pool:
             conninfo,
             connection_class=DeadlineConnection,
             kwargs=options,
+            configure=_read_dates,
             min_size=1,
             max_size=max_connections,
             reconnect_timeout=1.0,
@@ -55,34 +56,46 @@ class Pool:
 
     def give_back(self, connection: DeadlineConnection) -> None:
         """The end of a loan."""
+        now = time.monotonic()
         if (
             self._closed
-            or len(self._at_hand) >= _AT_HAND
             or connection.pgconn.transaction_status != TransactionStatus.IDLE
-            or time.monotonic() - connection.taken_at > _AT_HAND_SECONDS
+            or now - connection.taken_at > _LOAN_SECONDS
         ):
             self._pool.putconn(connection)
             return
+        connection.given_at = now
         self._at_hand.append(connection)
         if self._waiting or self._closed:  # asked after the giving, as who waits looks after being counted
             self._put_away(1)
+            return
+        with suppress(IndexError):  # another thread may have emptied it
+            if now - self._at_hand[0].given_at > _IDLE_SECONDS:
+                self._put_away(1)
 
     def drain(self) -> None:
         """Replace every connection that is idle now."""
         self._pool.drain()
-        self._put_away(_AT_HAND)
+        self._put_away(len(self._at_hand))
 
     def close(self) -> None:
         """Close every connection; one that is out is closed when it is given back."""
         self._closed = True
-        self._put_away(_AT_HAND)
+        self._put_away(len(self._at_hand))
         self._pool.close()
 
     def _put_away(self, count: int) -> None:
+        """Give the pool those that rested longest."""
         with suppress(IndexError):
             for _ in range(count):
-                self._pool.putconn(self._at_hand.pop())
+                self._pool.putconn(self._at_hand.pop(0))
 
     def _count_waiting(self, change: int) -> None:
         with self._lock:
             self._waiting += change
+
+
+def _read_dates(connection: DeadlineConnection) -> None:
+    """Have dates come in the form that psycopg reads, whatever the database's own default."""
+    if not (connection.info.parameter_status("DateStyle") or "").startswith("ISO"):
+        connection.execute("SET datestyle TO ISO")

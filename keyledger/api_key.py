@@ -84,23 +84,22 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 def api_key(view: KeyView, get: Callable[[str], APIKey], **extra: Any) -> APIKey:
     """The caller's form of a key."""
-    row = view.row
     return APIKey(
-        id=key_id_text(row.id),
-        type=row.type,
-        name=row.name,
-        subject=row.subject,
-        description=row.description,
-        claims=None if row.claims is None else json.loads(row.claims),
-        scopes=tuple(row.scopes),
-        created_at=row.created_at.astimezone(UTC),
-        created_by=row.created_by,
-        updated_at=row.updated_at.astimezone(UTC),
-        expiration=row.expiration and row.expiration.astimezone(UTC),
+        id=key_id_text(view.id),
+        type=view.type,
+        name=view.name,
+        subject=view.subject,
+        description=view.description,
+        claims=None if view.claims is None else json.loads(view.claims),
+        scopes=tuple(view.scopes),
+        created_at=view.created_at.astimezone(UTC),
+        created_by=view.created_by,
+        updated_at=view.updated_at.astimezone(UTC),
+        expiration=view.expiration and view.expiration.astimezone(UTC),
         expired=view.expired,
         last_used_at=view.last_used_at and view.last_used_at.astimezone(UTC),
-        revoked=row.revoked_at is not None,
-        revocation_reason=row.revocation_reason,
+        revoked=view.revoked_at is not None,
+        revocation_reason=view.revocation_reason,
         _get=get,
         **extra,
     )

@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     database_timeout_seconds: float = 5.0
-    max_connections: int = 16
+    max_connections: int = 20
     prepared_statements: bool = True
     flush_interval_seconds: float = 1.0
     flush_after_uses: int = 10_000

@@ -58,10 +58,11 @@ class Verifier:
         if key_id is None:
             return Verification(valid=False, code="malformed")
         assert isinstance(secret_text, str)
-        view = self._views.find(key_id)
-        right = self._peppers.matches(view.row.secret_digest if view else None, key_id, secret_text)
-        if view is None:
+        found = self._views.find_with_digest(key_id)
+        right = self._peppers.matches(found[1] if found else None, key_id, secret_text)
+        if found is None:
             return Verification(valid=False, code="not_found")
+        view = found[0]
         code: Code = _code(view, wanted) if right else "not_found"
         self._record(key_id, code, use)
         key = api_key(view, self._get) if right else None
@@ -81,8 +82,8 @@ class Verifier:
 
 
 def _code(view: KeyView, wanted: tuple[str, ...]) -> Code:
-    if view.row.revoked_at is not None:
+    if view.revoked_at is not None:
         return "revoked"
     if view.expired:
         return "expired"
-    return "valid" if set(wanted) <= set(view.row.scopes) else "insufficient_scope"
+    return "valid" if set(wanted) <= set(view.scopes) else "insufficient_scope"

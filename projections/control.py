@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from keyledger.domain.api_key import APIKey
-from keyledger.domain.digest import Digest
 
 VERSION = 1
 
@@ -33,11 +32,6 @@ class ControlRow(msgspec.Struct, frozen=True, kw_only=True):
     digest_algorithm: str
     digest_kid: str
     digest: bytes
-
-    @property
-    def secret_digest(self) -> Digest:
-        """The digest as the domain knows it."""
-        return Digest(algorithm=self.digest_algorithm, kid=self.digest_kid, value=self.digest)
 
 
 def row(key: APIKey) -> ControlRow:

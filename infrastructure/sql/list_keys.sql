@@ -9,9 +9,8 @@ WITH matching AS NOT MATERIALIZED (
         AND (%(pattern)s::text IS NULL OR k.name_search LIKE %(pattern)s)
 )
 SELECT
-    total.count, k.id, k.version, k.type, k.name, k.name_search, k.subject, k.description, k.claims, k.scopes,
-    k.created_at, k.created_by, k.updated_at, k.expiration, k.revoked_at, k.revocation_reason, k.digest_algorithm,
-    k.digest_kid, k.digest, k.expired, k.last_used_at
+    total.count, k.id, k.type, k.name, k.subject, k.description, k.claims, k.scopes, k.created_at, k.created_by,
+    k.updated_at, k.expiration, k.revoked_at, k.revocation_reason, k.expired, k.last_used_at
 FROM (SELECT count(*) FROM matching) AS total
 LEFT JOIN LATERAL (
     SELECT m.*, u.last_used_at FROM matching AS m LEFT JOIN keyledger.key_usage AS u ON u.id = m.id

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 
 from keyledger import KeyLedger
-from keyledger.domain.events import KeyUsed
+from keyledger.domain.events import Changes, KeyUsed
 from keyledger.domain.ids import new_uuid, parse_key_id
 from keyledger.domain.use import RecordedUse, Use
 from keyledger.infrastructure.codec import EventCodec
@@ -57,7 +57,8 @@ def _measure(title: str, keys: Keys, call: Callable[[str, int], None], calls: in
 
 
 def _decide(store: KeyStore, key_id: UUID) -> None:
-    event = store.load(key_id).revoke("no longer needed", event_id=new_uuid(), now=datetime.now(UTC), actor=None)
+    changes = Changes(description="a description that it has not")
+    event = store.load(key_id).update(changes, event_id=new_uuid(), now=datetime.now(UTC), actor=None)
     assert event is not None
 
 
