@@ -60,13 +60,18 @@ class Peppers:
         Raises PepperUnavailable when this process lacks the pepper.
         """
         if digest is None:
-            return hmac.compare_digest(self._hmac(self.current, key_id, secret), _NO_DIGEST) and False
+            hmac.compare_digest(self._hmac(self.current, key_id, secret), _NO_DIGEST)
+            return False
         if digest.algorithm != ALGORITHM or digest.kid not in self._peppers:
             raise PepperUnavailable(
                 f"the digest was made with {digest.algorithm} and pepper {digest.kid!r}, which this process was"
                 " not given; add it to KEYLEDGER_PEPPERS or Settings.peppers"
             )
         return hmac.compare_digest(self._hmac(digest.kid, key_id, secret), digest.value)
+
+    def fingerprints(self) -> dict[str, bytes]:
+        """What tells one pepper from another, and nothing about it, by their ids."""
+        return {kid: hmac.digest(pepper, b"keyledger pepper", "sha256") for kid, pepper in self._peppers.items()}
 
     def _hmac(self, kid: str, key_id: UUID, secret: str) -> bytes:
         return hmac.digest(self._peppers[kid], b"v1" + key_id.bytes + secret.encode("ascii"), "sha256")

@@ -104,4 +104,3 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EVENTS: tuple[type[Event], ...] = (KeyCreated, KeyUpdated, KeyUsed, KeyRevoked)
-LIFECYCLE: tuple[type[Event], ...] = (KeyCreated, KeyUpdated, KeyRevoked)

@@ -1,6 +1,6 @@
 """Looking at the ledger as it stands: for an operator's status and for whoever wants to see the events."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -38,7 +38,10 @@ def status(database: Database) -> StoreStatus:
     """What an operator asks first."""
     row = database.run(lambda connection: connection.execute(QUERIES["status"]).fetchone())
     assert row is not None
-    return StoreStatus(**dict(zip(StoreStatus.__struct_fields__, row, strict=True)))
+    found = StoreStatus(**dict(zip(StoreStatus.__struct_fields__, row, strict=True)))
+    return msgspec.structs.replace(
+        found, last_flush_at=found.last_flush_at and found.last_flush_at.astimezone(UTC)
+    )
 
 
 def event_rows(database: Database, codec: EventCodec, key_id: UUID) -> tuple[EventRow, ...]:

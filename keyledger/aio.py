@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -70,6 +71,7 @@ class Threads:
     def awaitable(self, method: Callable[P, R]) -> Callable[P, Awaitable[R]]:
         """The method as a coroutine function. Cancelling it stops the waiting, not the work."""
 
+        @functools.wraps(method)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             called_at = time.monotonic()  # waiting for a thread counts against the time-out
 
@@ -80,8 +82,6 @@ class Threads:
             context = contextvars.copy_context()
             return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, work)
 
-        call.__name__ = method.__name__
-        call.__doc__ = method.__doc__
         return call
 
     def _executor(self) -> ThreadPoolExecutor:

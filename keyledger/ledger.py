@@ -22,7 +22,7 @@ from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument, KeyLedgerError
 from keyledger.domain.ids import parse_key_id
 from keyledger.domain.use import Use
-from keyledger.infrastructure import inspection, pepper_file, schema
+from keyledger.infrastructure import inspection, peppers, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
@@ -31,7 +31,6 @@ from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.use_recorder import UseRecorder
 from keyledger.settings import Settings
-from keyledger.target import DEFAULT_DATA_DIR as DEFAULT_DATA_DIR  # the command line finds it here
 from keyledger.target import target
 from keyledger.verifier import Verification, Verifier
 
@@ -76,13 +75,13 @@ class KeyLedger(ActingLedger):
     """An API-key ledger in a PostgreSQL. Thread-safe; in a forked child it opens connections of its own."""
 
     def __init__(
-        self, database: Database, peppers: Peppers, settings: Settings, server: EmbeddedServer | None
+        self, database: Database, ring: Peppers, settings: Settings, server: EmbeddedServer | None
     ) -> None:
         """For `open`, which is what a service calls."""
         self._codec = codec = EventCodec()
         views = KeyViews(database)
         self._database = database
-        self._peppers = peppers
+        self._peppers = ring
         self._server = server
         self._recorder = UseRecorder(
             database,
@@ -93,8 +92,8 @@ class KeyLedger(ActingLedger):
             buffer_limit_uses=settings.buffer_limit_uses,
             refused_limit_per_key=settings.refused_limit_per_key,
         )
-        api_keys = APIKeys(KeyStore(database, codec), views, peppers, _now)
-        verifier = Verifier(views, peppers, self._recorder, api_keys.get)
+        api_keys = APIKeys(KeyStore(database, codec), views, ring, _now)
+        verifier = Verifier(views, ring, self._recorder, api_keys.get)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         _open_ledgers.add(self)
 
@@ -113,7 +112,8 @@ class KeyLedger(ActingLedger):
         data_dir: with no DSN, where the embedded PostgreSQL keeps its data (default: KEYLEDGER_DATA_DIR, else
             ./.keyledger).
         migrate: bring the schema up to date first. An embedded ledger always does.
-        Raises SchemaOutOfDate, LedgerUnavailable, InvalidArgument.
+        Raises SchemaOutOfDate, LedgerUnavailable (PepperUnavailable for a pepper that is not the ledger's),
+        InvalidArgument.
         """
         settings = Settings() if settings is None else settings
         if not isinstance(settings, Settings):
@@ -122,15 +122,13 @@ class KeyLedger(ActingLedger):
         where = target(dsn, data_dir)
         if isinstance(where, Path):
             return cls._open_embedded(where, settings)
-        return cls._open(where, Peppers(settings.pepper_bytes()), settings, migrate=migrate)
+        return cls._open(where, settings, migrate=migrate)
 
     @classmethod
     def _open_embedded(cls, data_dir: Path, settings: Settings) -> Self:
-        peppers = settings.pepper_bytes()
         server = EmbeddedServer.acquire(data_dir)
         try:
-            kept = pepper_file.read_or_create(server.data_dir)
-            return cls._open(server.conninfo, Peppers({**peppers, **kept}), settings, migrate=True, server=server)
+            return cls._open(server.conninfo, settings, migrate=True, server=server)
         except BaseException:
             server.release()
             raise
@@ -139,12 +137,12 @@ class KeyLedger(ActingLedger):
     def _open(
         cls,
         dsn: str,
-        peppers: Peppers,
         settings: Settings,
         *,
         migrate: bool,
         server: EmbeddedServer | None = None,
     ) -> Self:
+        given = settings.pepper_bytes()
         database = Database(
             dsn,
             max_connections=settings.max_connections,
@@ -155,10 +153,13 @@ class KeyLedger(ActingLedger):
         try:
             database.probe()
             schema.migrate(database) if migrate else schema.check(database)
+            own = peppers.read_or_create(database, server.data_dir / "pepper") if server else {}
+            ring = Peppers({**given, **own})
+            peppers.check(database, ring)
         except BaseException:
             database.close()
             raise
-        return cls(database, peppers, settings, server)
+        return cls(database, ring, settings, server)
 
     def on_behalf_of(self, actor: Actor) -> ActingLedger:
         """The same API with this actor recorded on each event.

@@ -61,11 +61,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _from_environment() -> dict[str, bytes]:
-    found = {}
+    found: dict[str, bytes] = {}
     for entry in filter(None, map(str.strip, os.environ.get(PEPPERS_VARIABLE, "").split(","))):
+        count = len(found)
         kid, _, encoded = entry.partition(":")
         try:
             found[kid] = base64.b64decode(encoded, validate=True)
         except ValueError:  # binascii.Error is one, and so is what a character beyond ASCII raises
             raise InvalidArgument(PEPPERS_VARIABLE, "id:base64, several with commas between them") from None
+        if len(found) == count:
+            raise InvalidArgument(PEPPERS_VARIABLE, "each id once")
     return found

@@ -27,4 +27,4 @@ def target(dsn: object, data_dir: object) -> str | Path:
             return arguments.text("dsn", dsn, maximum=_LONGEST, trimmed=False)
         data_dir = os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR
     path = os.fspath(data_dir) if isinstance(data_dir, os.PathLike) else data_dir
-    return Path(arguments.text("data_dir", path, maximum=_LONGEST, trimmed=False))
+    return Path(arguments.text("data_dir", path, maximum=_LONGEST, trimmed=False)).expanduser()

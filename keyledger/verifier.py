@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from typing import Literal
-from uuid import UUID
 
 import msgspec
 
 from keyledger.api_key import APIKey, api_key
-from keyledger.domain import arguments, secret
+from keyledger.domain import arguments
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import REFUSALS, InvalidArgument
-from keyledger.domain.use import Use
+from keyledger.domain.secret import parse
+from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.use_recorder import UseRecorder
 
-Code = Literal["valid", "malformed", "not_found", "revoked", "expired", "insufficient_scope"]
+Code = Outcome | Literal["malformed"]
 
 _NO_USE = Use()
 _MESSAGES: dict[Code, str] = {
@@ -49,39 +49,35 @@ class Verifier:
         self._recorder = recorder
         self._get = get
 
-    def verify(self, secret_text: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
+    def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """What becomes of a secret. Raises LedgerUnavailable when that cannot be decided."""
         wanted = arguments.scopes(scopes)
         if use is not None and not isinstance(use, Use):
             raise InvalidArgument("use", "a Use or None")
-        key_id = secret.parse(secret_text)
+        key_id = parse(secret)
         if key_id is None:
             return Verification(valid=False, code="malformed")
-        assert isinstance(secret_text, str)
+        assert isinstance(secret, str)
         found = self._views.find_with_digest(key_id)
-        right = self._peppers.matches(found[1] if found else None, key_id, secret_text)
+        right = self._peppers.matches(found[1] if found else None, key_id, secret)
         if found is None:
             return Verification(valid=False, code="not_found")
         view = found[0]
-        code: Code = _code(view, wanted) if right else "not_found"
-        self._record(key_id, code, use)
+        code = _code(view, wanted) if right else "not_found"
+        self._recorder.record(key_id, code, use or _NO_USE)
         key = api_key(view, self._get) if right else None
         return Verification(valid=code == "valid", code=code, api_key=key)
 
-    def authenticate(self, secret_text: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
+    def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """The key of a secret. Raises the subclass of InvalidAPIKey for the reason, or LedgerUnavailable."""
-        found = self.verify(secret_text, scopes=scopes, use=use)
+        found = self.verify(secret, scopes=scopes, use=use)
         if not found.valid:
             raise REFUSALS[found.code](_MESSAGES[found.code])
         assert found.api_key is not None
         return found.api_key
 
-    def _record(self, key_id: UUID, code: Code, use: Use | None) -> None:
-        assert code != "malformed"
-        self._recorder.record(key_id, code, use or _NO_USE)
 
-
-def _code(view: KeyView, wanted: tuple[str, ...]) -> Code:
+def _code(view: KeyView, wanted: tuple[str, ...]) -> Outcome:
     if view.revoked_at is not None:
         return "revoked"
     if view.expired:

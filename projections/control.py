@@ -8,8 +8,6 @@ import msgspec
 
 from keyledger.domain.api_key import APIKey
 
-VERSION = 1
-
 
 class ControlRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `api_keys`; `name_search` is the name as searches compare it."""

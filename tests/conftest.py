@@ -16,9 +16,10 @@ from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-TABLES = ("events", "outbox", "api_keys", "key_usage", "idempotency_keys", "flushes")
-for name in ("KEYLEDGER_DSN", "KEYLEDGER_DATA_DIR", "KEYLEDGER_PEPPERS"):
-    os.environ.pop(name, None)  # a developer's own ledger is none of the tests' business
+TABLES = ("events", "outbox", "api_keys", "key_usage", "idempotency_keys", "flushes", "peppers")
+# A developer's own ledger is none of the tests' business, and unbuffered programs are not what users run.
+for name in ("KEYLEDGER_DSN", "KEYLEDGER_DATA_DIR", "KEYLEDGER_PEPPERS", "PYTHONUNBUFFERED"):
+    os.environ.pop(name, None)
 
 QUICK = Settings(flush_interval_seconds=0.05)
 

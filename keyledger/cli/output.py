@@ -2,11 +2,12 @@
 
 import contextlib
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 from rich.console import Console, RenderableType
@@ -74,9 +75,19 @@ def write(text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
+        _forget(stream)
         raise OutputClosed from None
     except OSError as error:
+        _forget(stream)
         raise OutputFailed(f"the output cannot be written: {error.strerror}") from None
+
+
+def _forget(stream: TextIO) -> None:
+    """Send what is still buffered nowhere: the interpreter would try again at its end, and fail."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def complain(text: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
-from keyledger.cli.failures import INTERRUPTED, PIPE_CLOSED, TERMINATED, report
-from keyledger.cli.output import OutputClosed
+from keyledger.cli.failures import INTERRUPTED, PIPE_CLOSED, TERMINATED, UNAVAILABLE, report
+from keyledger.cli.output import OutputClosed, OutputFailed, write
 from keyledger.domain import secret
 
 _ON_COMMAND_LINE = (
@@ -39,7 +39,18 @@ class Program(click.Group):
             code = INTERRUPTED
         except Exception as error:
             code = report(error, as_json="--json" in arguments)
-        sys.exit(code)
+        sys.exit(_once_written(code))
+
+
+def _once_written(code: int) -> int:
+    """The exit code when stdout has taken what click itself printed; another's where it does not."""
+    try:
+        write("")
+    except OutputClosed:
+        return PIPE_CLOSED
+    except OutputFailed:
+        return code or UNAVAILABLE
+    return code
 
 
 def end_on_terminate() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keyledger import APIKey, KeyLedger, LedgerUnavailable, Settings, Verification
 
 MALFORMED = Verification(valid=False, code="malformed")
-IMPATIENT = Settings(database_timeout_seconds=0.3)
+IMPATIENT = Settings(database_timeout_seconds=1.5)
 
 
 def swapped(secret: str) -> str:

@@ -141,8 +141,3 @@ def test_without_its_pepper_a_key_cannot_be_decided_on(open_ledger: Callable[...
     assert isinstance(refused.value, LedgerUnavailable)
     assert other.api_keys.get(key.id).name == "a key"
     assert other.api_keys.revoke(key.id).revoked
-
-
-def test_another_pepper_under_the_same_id_accepts_nothing(open_ledger: Callable[..., KeyLedger]) -> None:
-    key = open_ledger(peppered(k1=OLD)).api_keys.create(name="a key", subject="user_1")
-    assert open_ledger(peppered(k1=NEW)).verify(key.secret).code == "not_found"

@@ -3,18 +3,17 @@
 import json
 import os
 import subprocess
-import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.program_path import PROGRAM
 from click.testing import CliRunner, Result
 
 from keyledger.cli import program
 
-PROGRAM = str(Path(sysconfig.get_path("scripts")) / "keyledger")
 TIMEOUT_SECONDS = 60
 
 

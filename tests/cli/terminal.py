@@ -11,7 +11,7 @@ import termios
 import time
 from typing import Self
 
-from conftest import PROGRAM
+from cli.program_path import PROGRAM
 
 _DEADLINE_SECONDS = 30.0
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

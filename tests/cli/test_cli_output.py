@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cli.terminal import Terminal
 from hypothesis import given
 from hypothesis import strategies as st
-from terminal import Terminal
 
 from keyledger.cli.output import printable
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cli.terminal import Terminal
 from click.testing import Result
-from terminal import Terminal
 
 from keyledger import KeyLedger
 from keyledger.domain import secret

@@ -1,0 +1,67 @@
+"""Peppers against the ledger: one that was lost or changed must be an error, and no refusal of every key."""
+
+import os
+import secrets
+from pathlib import Path
+
+from keyledger.domain.digest import PEPPER_BYTES, Peppers
+from keyledger.domain.errors import PepperUnavailable
+from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.queries import QUERIES
+
+EMBEDDED = "embedded"
+
+
+def check(database: Database, peppers: Peppers) -> None:
+    """Raise PepperUnavailable if a pepper is not the one that the ledger knows by that id."""
+    found = peppers.fingerprints()
+    known = _known(database)
+    wrong = [kid for kid, fingerprint in found.items() if known.get(kid, fingerprint) != fingerprint]
+    if wrong:
+        raise PepperUnavailable(
+            f"the pepper {wrong[0]!r} is not the one that this ledger knows by that id: keys would be refused."
+            " Give the one that was used before, and a new one under a new id"
+        )
+    if found.keys() - known.keys():
+        parameters = {"kids": list(found), "fingerprints": list(found.values())}
+        database.run(lambda connection: connection.execute(QUERIES["remember_peppers"], parameters))
+        check(database, peppers)  # another process may have been quicker, with another one
+
+
+def read_or_create(database: Database, path: Path) -> dict[str, bytes]:
+    """The embedded ledger's own pepper, by its id, kept in a file beside the data and never in it.
+
+    It is made once: PepperUnavailable if the file is gone and the ledger has known one. Of several processes that
+    make it at once, one wins and all read the same.
+    """
+    if not path.exists():
+        if EMBEDDED in _known(database):
+            raise PepperUnavailable(
+                f"the pepper of this ledger is gone: restore the file {path}, its keys need it"
+            )
+        _create(path)
+    return {EMBEDDED: path.read_bytes()}
+
+
+def _known(database: Database) -> dict[str, bytes]:
+    def find(connection: DeadlineConnection) -> dict[str, bytes]:
+        return dict(connection.execute(QUERIES["find_peppers"]).fetchall())
+
+    return database.run(find)
+
+
+def _create(path: Path) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(PEPPER_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

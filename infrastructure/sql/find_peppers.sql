@@ -1,0 +1,2 @@
+-- The fingerprints of the peppers that have been used here.
+SELECT kid, fingerprint FROM keyledger.peppers

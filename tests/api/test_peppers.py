@@ -1,0 +1,43 @@
+"""Peppers against the ledger: one that was lost or changed is an error, and no refusal of every key."""
+
+from pathlib import Path
+
+import pytest
+
+from keyledger import KeyLedger, PepperUnavailable, Settings
+
+A, B = b"a" * 32, b"b" * 32
+
+
+def test_another_pepper_under_a_known_id_is_refused(dsn: str) -> None:
+    KeyLedger.open(dsn, settings=Settings(peppers={"2026": A})).close()
+    with pytest.raises(PepperUnavailable, match="'2026' is not the one"):
+        KeyLedger.open(dsn, settings=Settings(peppers={"2026": B}))
+
+
+def test_a_new_pepper_under_a_new_id_is_taken(dsn: str) -> None:
+    KeyLedger.open(dsn, settings=Settings(peppers={"2026": A})).close()
+    KeyLedger.open(dsn, settings=Settings(peppers={"2027": B, "2026": A})).close()
+    KeyLedger.open(dsn, settings=Settings(peppers={"2027": B})).close()
+
+
+def test_an_id_that_stands_twice_in_the_environment_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYLEDGER_PEPPERS", "2026:" + "A" * 43 + "=,2026:" + "B" * 43 + "=")
+    with pytest.raises(ValueError, match="KEYLEDGER_PEPPERS: each id once"):
+        KeyLedger.open(dsn)
+
+
+def test_an_embedded_ledger_makes_its_pepper_once(tmp_path: Path) -> None:
+    pepper = tmp_path / "kl" / "pepper"
+    with KeyLedger.open(data_dir=pepper.parent) as ledger:
+        secret = str(ledger.api_keys.create(name="one", subject="org_1").secret)
+    assert pepper.stat().st_mode & 0o777 == 0o600
+    kept = pepper.rename(tmp_path / "kept")
+
+    with pytest.raises(PepperUnavailable, match=r"restore the file .*pepper"):
+        KeyLedger.open(data_dir=pepper.parent)
+    assert not pepper.exists()
+
+    kept.rename(pepper)
+    with KeyLedger.open(data_dir=pepper.parent) as ledger:
+        assert ledger.verify(secret).valid
