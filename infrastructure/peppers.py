@@ -5,9 +5,10 @@ import secrets
 from pathlib import Path
 
 from keyledger.domain.digest import PEPPER_BYTES, Peppers
-from keyledger.domain.errors import PepperUnavailable
+from keyledger.domain.errors import EmbeddedServerError, PepperUnavailable
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.embedded.files import open_owned, sync_folder
 from keyledger.infrastructure.queries import QUERIES
 
 EMBEDDED = "embedded"
@@ -33,15 +34,27 @@ def read_or_create(database: Database, path: Path) -> dict[str, bytes]:
     """The embedded ledger's own pepper, by its id, kept in a file beside the data and never in it.
 
     It is made once: PepperUnavailable if the file is gone and the ledger has known one. Of several processes that
-    make it at once, one wins and all read the same.
+    make it at once, one wins and all read the same. The file belongs to the owner of its folder.
+    Raises EmbeddedServerError when it cannot be made or read, or has another length.
     """
-    if not path.exists():
-        if EMBEDDED in _known(database):
-            raise PepperUnavailable(
-                f"the pepper of this ledger is gone: restore the file {path}, its keys need it"
-            )
-        _create(path)
-    return {EMBEDDED: path.read_bytes()}
+    try:
+        if not path.exists():
+            if EMBEDDED in _known(database):
+                raise PepperUnavailable(
+                    f"the pepper of this ledger is gone: restore the file {path}, its keys need it"
+                )
+            _create(path)
+        pepper = path.read_bytes()
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"the pepper file {path} cannot be made or read: {error.strerror}: the owner of {path.parent} must own"
+            " it and be able to read it"
+        ) from error
+    if len(pepper) != PEPPER_BYTES:
+        raise EmbeddedServerError(
+            f"the pepper file {path} holds {len(pepper)} bytes and not {PEPPER_BYTES}: put it back from a backup"
+        )
+    return {EMBEDDED: pepper}
 
 
 def _known(database: Database) -> dict[str, bytes]:
@@ -53,7 +66,7 @@ def _known(database: Database) -> dict[str, bytes]:
 
 def _create(path: Path) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = open_owned(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         os.write(descriptor, secrets.token_bytes(PEPPER_BYTES))
         os.fsync(descriptor)
@@ -65,3 +78,4 @@ def _create(path: Path) -> None:
         pass
     finally:
         draft.unlink()
+    sync_folder(path.parent)

@@ -27,4 +27,8 @@ def target(dsn: object, data_dir: object) -> str | Path:
             return arguments.text("dsn", dsn, maximum=_LONGEST, trimmed=False)
         data_dir = os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR
     path = os.fspath(data_dir) if isinstance(data_dir, os.PathLike) else data_dir
-    return Path(arguments.text("data_dir", path, maximum=_LONGEST, trimmed=False)).expanduser()
+    found = Path(arguments.text("data_dir", path, maximum=_LONGEST, trimmed=False))
+    try:
+        return found.expanduser()
+    except RuntimeError:
+        raise InvalidArgument("data_dir", f"there is no home directory for {found.parts[0]}") from None

@@ -66,8 +66,13 @@ class DataFolder:
         """The folder of the Unix socket, or a link to it when this path is too long for a socket."""
         return self.path / "socket"
 
+    @property
+    def pepper(self) -> Path:
+        """The embedded ledger's own pepper."""
+        return self.path / "pepper"
+
     def own_entries(self) -> list[Path]:
-        """Return every path in the data directory that the embedded server makes."""
+        """Return every path in the data directory that the embedded server, or its ledger, makes."""
         return [
             self.start_lock,
             self.lease,
@@ -78,6 +83,7 @@ class DataFolder:
             self.log,
             self.old_log,
             self.socket,
+            self.pepper,
         ]
 
 
@@ -86,7 +92,10 @@ def create_data_folder(data_dir: Path) -> DataFolder:
 
     An existing directory keeps its mode, and so does each parent. Raises EmbeddedServerError.
     """
-    path = data_dir.expanduser().resolve()
+    try:
+        path = data_dir.expanduser().resolve()
+    except RuntimeError as error:  # no such user, or a loop of links
+        raise EmbeddedServerError(f"the data directory {data_dir} cannot be found: {error}") from error
     try:
         path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -125,7 +134,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make a rename in the folder `path` survive a power failure."""
+    """Make a new name in the folder `path` survive a power failure."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

@@ -1,6 +1,7 @@
 """The server process of one data directory: started, awaited and found again."""
 
 import math
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import ConnectionTimeout
 
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import log, program, socket_folder, supervisor
@@ -38,6 +40,18 @@ SETTINGS = {
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
 }
+# Set, though empty: otherwise the caller's PGPASSWORD, PGOPTIONS and so on, meant for another server, would win.
+NEUTRAL = {
+    "password": "",
+    "hostaddr": "",
+    "options": "",
+    "client_encoding": "UTF8",
+    "sslmode": "disable",
+    "sslrootcert": "",
+    "gssencmode": "disable",
+    "channel_binding": "disable",
+    "target_session_attrs": "any",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +70,7 @@ class Postmaster:
             dbname=database,
             user=ROLE,
             passfile=str(self.folder.passfile),
-            # Set, though empty: otherwise PGPASSWORD and PGHOSTADDR, meant for another server, would win.
-            password="",
-            hostaddr="",
+            **NEUTRAL,
         )
 
     def is_up(self) -> bool:
@@ -68,10 +80,10 @@ class Postmaster:
     def bring_up(self, deadline: Deadline) -> None:
         """Return when the server answers, started if need be; the caller holds the start lock and a lease.
 
-        Raises EmbeddedServerError when it ends at once, or does not answer before `deadline`.
+        Raises EmbeddedServerError when it ends at once, does not answer before `deadline`, or cannot be asked.
         """
         launched = False
-        while not self._is_ready(deadline):
+        while obstacle := self._find_obstacle(deadline):
             # Backends that outlive a killed postmaster hold the lock, and the shared memory, for a while.
             if is_free(self.folder.server_lock):
                 if launched:
@@ -79,7 +91,7 @@ class Postmaster:
                 self._launch(deadline)
                 launched = True
             if not deadline.pause():
-                raise self._failure(f"did not answer within {deadline.seconds:g} s")
+                raise self._failure(f"did not answer within {deadline.seconds:g} s ({obstacle})")
 
     def await_end(self, deadline: Deadline) -> None:
         """Return when no process of the server is left, or when somebody else has a lease on it."""
@@ -87,21 +99,31 @@ class Postmaster:
             if not deadline.pause():
                 raise self._failure(f"did not stop within {deadline.seconds:g} s")
 
-    def _is_ready(self, deadline: Deadline) -> bool:
+    def _find_obstacle(self, deadline: Deadline) -> str:
+        """Return why the server cannot be used yet, "" when it can; raises what waiting does not mend."""
         if not self.is_up():
-            return False
+            return "nothing listens on its socket"
         patience = max(1, min(LONGEST_CONNECT, math.ceil(deadline.remaining())))  # 0 would mean for ever
         try:
             connection = psycopg.connect(self.conninfo("postgres"), autocommit=True, connect_timeout=patience)
         except psycopg.OperationalError as error:
-            if "authentication failed" in str(error):
-                raise EmbeddedServerError(
-                    f"the server refuses the password in {self.folder.passfile}: put the file back from a backup"
-                ) from error
-            return False
+            self._raise_if_lasting(error)
+            return str(error).strip()
         with connection:
             _ensure_database(connection)
-        return True
+        return ""
+
+    def _raise_if_lasting(self, error: psycopg.OperationalError) -> None:
+        if "authentication failed" in str(error):
+            raise EmbeddedServerError(
+                f"the server refuses the password in {self.folder.passfile}: put the file back from a backup"
+            ) from error
+        # From the moment it tries the socket, libpq names it in every error.
+        if socket_folder.SOCKET_NAME not in str(error) and not isinstance(error, ConnectionTimeout):
+            raise EmbeddedServerError(
+                f"libpq did not even try to connect to the embedded PostgreSQL: {str(error).strip()}; it also"
+                f" reads these variables of the environment, of which one may be wrong: {_libpq_variables()}"
+            ) from error
 
     def _launch(self, deadline: Deadline) -> None:
         account = choose_account(self.folder, self.binaries, deadline)
@@ -112,14 +134,15 @@ class Postmaster:
         server = [str(self.binaries.postgres), "-D", str(self.folder.cluster)]
         for name, value in settings.items():
             server += ["-c", f"{name}={value}"]
-        if self._supervise(account, server) != 0:
+        if self._supervise(account, sockets, server) != 0:
             raise self._failure("could not be started")
 
-    def _supervise(self, account: Account, server: list[str]) -> int:
+    def _supervise(self, account: Account, sockets: Path, server: list[str]) -> int:
         owner = "-" if account.uid is None else f"{account.uid}:{account.gid}"
-        files = [self.folder.lease, self.folder.server_lock, self.folder.cluster]
+        files = [self.folder.lease, self.folder.server_lock, self.folder.cluster, sockets]
         # Isolated and without site packages: it starts in 20 ms and imports nothing of the caller's.
-        command = [*account.prefix, _python(), "-I", "-S", supervisor.__file__, *map(str, files), owner, *server]
+        program_file = supervisor.__file__
+        command = [*account.prefix, _python(), "-I", "-S", program_file, *map(str, files), owner, *server]
         with log.reopen(self.folder) as output:
             return program.run(command, output=output, folder=self.folder.path).returncode
 
@@ -133,6 +156,10 @@ def _ensure_database(connection: psycopg.Connection) -> None:
     query = "SELECT 1 FROM pg_database WHERE datname = %s"
     if connection.execute(query, [DATABASE]).fetchone() is None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+
+def _libpq_variables() -> str:
+    return ", ".join(sorted(name for name in os.environ if name.startswith("PG"))) or "(none is set)"
 
 
 def _python() -> str:

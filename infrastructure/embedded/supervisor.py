@@ -2,7 +2,7 @@
 
 A program of its own, run by its path with nothing but the standard library:
 
-    supervisor.py LEASE_FILE SERVER_LOCK_FILE CLUSTER UID:GID|- POSTGRES ARGUMENT…
+    supervisor.py LEASE_FILE SERVER_LOCK_FILE CLUSTER SOCKET_FOLDER UID:GID|- POSTGRES ARGUMENT…
 
 It ends with status 0 as soon as its child, which does the work, holds the server lock. Every process of the
 server inherits that lock, so it is free exactly when the last of them is gone: no process number is trusted.
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -25,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 
 def main(arguments: list[str]) -> None:
     """Start the server, detached from the caller, and stay with it to its end."""
-    lease, lock, cluster, account, *command = arguments
+    lease, lock, cluster, sockets, account, *command = arguments
     lock_fd, lease_fd = os.open(lock, os.O_RDWR), os.open(lease, os.O_RDWR)
     fcntl.flock(lock_fd, fcntl.LOCK_EX)
     if os.fork():
@@ -35,6 +36,9 @@ def main(arguments: list[str]) -> None:
     postmaster = _start(command, account, Path(cluster), lock_fd)
     threading.Thread(target=_stop_when_unused, args=(lease_fd, postmaster), daemon=True).start()
     postmaster.wait()
+    # It may be in a public place. Nobody starts a server that needs it while this process has the lock.
+    with suppress(OSError):
+        Path(sockets).rmdir()
     os._exit(0)  # the other thread may wait for the leases for ever
 
 

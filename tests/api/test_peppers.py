@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from keyledger import KeyLedger, PepperUnavailable, Settings
+from keyledger import EmbeddedServerError, InvalidArgument, KeyLedger, PepperUnavailable, Settings
+from keyledger.infrastructure.embedded.files import DataFolder
 
 A, B = b"a" * 32, b"b" * 32
 
@@ -41,3 +42,22 @@ def test_an_embedded_ledger_makes_its_pepper_once(tmp_path: Path) -> None:
     kept.rename(pepper)
     with KeyLedger.open(data_dir=pepper.parent) as ledger:
         assert ledger.verify(secret).valid
+
+
+def test_an_embedded_pepper_that_is_cut_short_or_no_file_is_said(tmp_path: Path) -> None:
+    pepper = DataFolder(tmp_path / "kl").pepper
+    KeyLedger.open(data_dir=pepper.parent).close()
+    pepper.write_bytes(pepper.read_bytes()[:31])
+
+    with pytest.raises(EmbeddedServerError, match=f"{pepper} holds 31 bytes and not 32"):
+        KeyLedger.open(data_dir=pepper.parent)
+
+    pepper.unlink()
+    pepper.mkdir()
+    with pytest.raises(EmbeddedServerError, match=f"{pepper} cannot be made or read"):
+        KeyLedger.open(data_dir=pepper.parent)
+
+
+def test_a_home_directory_of_nobody_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match=r"data_dir.*~nosuchuser"):
+        KeyLedger.open(data_dir="~nosuchuser/x")

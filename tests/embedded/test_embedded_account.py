@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from embedded.programs import Acquire, Eventually, IsDown, PidOf, Query, Start
 
+from keyledger import KeyLedger
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import account as accounts
 from keyledger.infrastructure.embedded.binaries import find_binaries
@@ -178,6 +179,33 @@ def test_the_owner_can_go_on_after_root_was_there(
     assert program.says() == "holding"
     program.go_on()
     assert program.says() == "released"
+
+
+def test_the_pepper_that_root_makes_is_the_owners(nobodys_dir: tuple[Path, int]) -> None:
+    path, owner = nobodys_dir
+
+    KeyLedger.open(data_dir=path).close()
+
+    assert {p.lstat().st_uid for p in [path, *path.rglob("*")]} == {owner}
+    assert subprocess.run(
+        ["cat", str(path / "pepper")], user=owner, group=owner, stdout=subprocess.DEVNULL, check=True
+    )
+
+
+@needs_namespace
+def test_a_pepper_made_in_a_namespace_is_given_to_the_spare_account(
+    acquire: Acquire, open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = open_place / "d"
+    KeyLedger.open(data_dir=path).close()
+    assert (path / "pepper").stat().st_uid == 0
+    monkeypatch.setattr(accounts, "namespace_available", lambda: False)
+    spare = accounts._find_spare_account()
+    _skip_unless_reachable(spare.pw_uid)
+
+    acquire(path).release()
+
+    assert (path / "pepper").stat().st_uid == spare.pw_uid
 
 
 def _runs_as(pid: int) -> int:

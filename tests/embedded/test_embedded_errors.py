@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from embedded.programs import Acquire, IsDown, Query, RunProgram
+from embedded.programs import Acquire, Eventually, IsDown, Query, RunProgram
 
 from keyledger.domain.errors import EmbeddedServerError, LedgerUnavailable
 from keyledger.infrastructure.embedded import EmbeddedServer, binaries
@@ -139,6 +139,32 @@ def test_a_wrong_password_file_is_named_at_once(acquire: Acquire, new_dir: Path)
     (new_dir / "passfile").write_text("*:*:*:keyledger:wrong\n")
 
     with pytest.raises(EmbeddedServerError, match="refuses the password"):
+        acquire(new_dir)
+
+
+def test_a_service_that_is_not_defined_is_named_at_once(
+    acquire: Acquire, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, is_down: IsDown, data_dir: Path
+) -> None:
+    monkeypatch.setenv("PGSERVICE", "no-such-service")
+
+    with pytest.raises(EmbeddedServerError, match=r'"no-such-service" not found; .*PGSERVICE'):
+        acquire()
+
+    eventually(lambda: is_down(data_dir))
+
+
+def test_a_server_that_lets_nobody_in_is_quoted_when_the_time_is_up(acquire: Acquire, new_dir: Path) -> None:
+    acquire(new_dir).release()
+    (new_dir / "cluster" / "pg_hba.conf").write_text("local all all reject\n")
+
+    with pytest.raises(EmbeddedServerError, match=r"did not answer within 1 s \(.*pg_hba.conf rejects"):
+        acquire(new_dir, timeout_seconds=1)
+
+
+def test_a_data_dir_in_a_loop_of_links_is_named(acquire: Acquire, new_dir: Path) -> None:
+    new_dir.symlink_to(new_dir)
+
+    with pytest.raises(EmbeddedServerError, match=str(new_dir)):
         acquire(new_dir)
 
 

@@ -1,13 +1,12 @@
 """The data directory is private, and its secret stays in one file."""
 
-import shutil
 import stat
 import sys
 from pathlib import Path
 
 import psycopg
 import pytest
-from embedded.programs import Acquire, PidOf, Query, Start
+from embedded.programs import Acquire, Eventually, IsDown, PidOf, Query, Start
 
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import log, socket_folder
@@ -105,15 +104,12 @@ def test_the_log_is_put_aside_when_it_has_grown(acquire: Acquire, data_dir: Path
 @pytest.mark.parametrize(
     "name", ["n" * 120, "a,b", 'quo"ted', "with space", "percent%20", "back\\slash", "quo'te", "ü"]
 )
-def test_a_data_directory_may_have_any_name(
-    acquire: Acquire, query: Query, start: Start, tmp_path: Path, name: str
-) -> None:
+def test_a_data_directory_may_have_any_name(acquire: Acquire, query: Query, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     server = acquire(path)
 
     assert query(server, "SELECT current_database()") == "keyledger"
     server.release()
-    _remove_short_folder(path)
 
 
 def test_another_process_finds_the_socket_of_a_long_path(
@@ -130,7 +126,33 @@ def test_another_process_finds_the_socket_of_a_long_path(
     program.go_on()
     assert program.says() == "released"
     server.release()
-    _remove_short_folder(path)
+
+
+def test_the_last_one_out_leaves_no_socket_folder_outside(acquire: Acquire, tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 120)
+    first, second = acquire(path), acquire(path)
+    outside = (path / "socket").readlink()
+
+    first.release()
+    assert outside.exists()
+    second.release()
+
+    assert not outside.exists()
+
+
+def test_a_killed_user_leaves_no_socket_folder_outside(
+    start: Start, eventually: Eventually, is_down: IsDown, tmp_path: Path
+) -> None:
+    path = tmp_path / ("n" * 120)
+    program = start(path=path)
+    assert program.says() == "holding"
+    outside = (path / "socket").readlink()
+    assert outside.exists()
+
+    program.kill()
+
+    eventually(lambda: is_down(path))
+    assert not outside.exists()
 
 
 def test_a_socket_folder_that_was_cleared_away_is_made_again(
@@ -138,13 +160,12 @@ def test_a_socket_folder_that_was_cleared_away_is_made_again(
 ) -> None:
     path = tmp_path / ("n" * 120)
     acquire(path).release()
-    _remove_short_folder(path)
+    assert not (path / "socket").exists()
 
     server = acquire(path)
 
     assert query(server, "SELECT 1") == 1
     server.release()
-    _remove_short_folder(path)
 
 
 @pytest.mark.parametrize("plant", ["link", "file", "open"])
@@ -169,8 +190,3 @@ def _plant(path: Path, plant: str, tmp_path: Path) -> None:
     else:
         path.mkdir()
         path.chmod(0o777)
-
-
-def _remove_short_folder(data_dir: Path) -> None:
-    if (data_dir / "socket").is_symlink():
-        shutil.rmtree((data_dir / "socket").readlink())

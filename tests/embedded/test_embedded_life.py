@@ -260,6 +260,29 @@ def test_variables_for_another_server_do_not_count(
     assert query(acquire(), "SELECT current_database()") == "keyledger"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PGOPTIONS", "-c search_path=elsewhere"),
+        ("PGCLIENTENCODING", "LATIN1"),
+        ("PGSSLMODE", "no-such-mode"),
+        ("PGSSLROOTCERT", "system"),
+        ("PGGSSENCMODE", "require"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGTARGETSESSIONATTRS", "standby"),
+    ],
+)
+def test_how_to_talk_to_another_server_does_not_count(
+    acquire: Acquire, query: Query, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    server = acquire(timeout_seconds=5)
+
+    assert query(server, "SHOW client_encoding") == "UTF8"
+    assert query(server, "SHOW search_path") == '"$user", public'
+
+
 def test_a_fresh_connection_needs_the_password(acquire: Acquire) -> None:
     server = acquire()
 
