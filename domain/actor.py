@@ -15,7 +15,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_def
 
     def __post_init__(self) -> None:
         for field in self.__struct_fields__:
-            arguments.optional_text(field, getattr(self, field), trimmed=False)
+            text = arguments.optional_text(field, getattr(self, field), trimmed=False)
+            msgspec.structs.force_setattr(self, field, text)  # plain, where a subclass of str was given
 
     @property
     def subject(self) -> str | None:

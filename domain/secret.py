@@ -17,7 +17,8 @@ LENGTH = len(PREFIX) + ID_DIGITS + RANDOM_DIGITS + CHECKSUM_DIGITS
 
 _SHAPE = re.compile(f"{PREFIX}[0-9A-Za-z]{{{LENGTH - len(PREFIX)}}}")
 # A secret, or so much of one's beginning that fewer than 128 bits are left to guess; a key's id is shorter.
-_TRACE = re.compile(f"{PREFIX}(?:(?!{PREFIX})[0-9A-Za-z]){{44,{LENGTH - len(PREFIX)}}}")
+# In a URL the underscore may be percent-encoded.
+_TRACE = re.compile(f"ak(?:_|%5[Ff])(?:(?!{PREFIX})[0-9A-Za-z]){{44,{LENGTH - len(PREFIX)}}}")
 _VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
 
 
@@ -48,12 +49,12 @@ def checksum(body: str) -> str:
 
 def occurs_in(text: str) -> bool:
     """Whether something that looks like a secret, or like one cut short, stands anywhere in the text."""
-    return PREFIX in text and _TRACE.search(text) is not None
+    return "ak" in text and _TRACE.search(text) is not None
 
 
 def redact(text: str) -> str:
     """The text with everything that looks like a secret, or like one cut short, blacked out."""
-    return _TRACE.sub("ak_[redacted]", text) if PREFIX in text else text
+    return _TRACE.sub("ak_[redacted]", text) if "ak" in text else text
 
 
 def _base62(number: int, digits: int) -> str:

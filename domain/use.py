@@ -51,6 +51,11 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
         """The use as it may be stored."""
         return Use(**{field: _clean(getattr(self, field), limit) for field, limit in _LIMITS.items()})
 
+    @property
+    def characters(self) -> int:
+        """How long its texts are together."""
+        return sum(len(getattr(self, field) or "") for field in _LIMITS)
+
     def bounded(self) -> "Use":
         """The use itself; cleaned where it has a text that is too long to be kept until it is stored."""
         long = any(len(getattr(self, field) or "") > limit for field, limit in _LIMITS.items())

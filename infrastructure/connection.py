@@ -14,6 +14,7 @@ class DeadlineConnection(psycopg.Connection[TupleRow]):
     """A connection on which no statement waits past `deadline` (time.monotonic), even if the server hangs."""
 
     deadline: float = math.inf
+    # The pool's notes, by the same clock: when the connection was taken from psycopg's, and last given back.
     taken_at: float = 0.0
     given_at: float = 0.0
 

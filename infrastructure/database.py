@@ -26,6 +26,14 @@ _log = logging.getLogger("keyledger.database")
 _called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default=None)
 
 _RETRY_PAUSE_SECONDS = 0.05
+_PASSING = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.InvalidSqlStatementName,  # a pooler forgot what was prepared
+    psycopg.errors.DuplicatePreparedStatement,
+    psycopg.errors.ReadOnlySqlTransaction,  # a failover, or a disk that was full
+)
+"""Errors that another try on another connection may not meet."""
 
 
 @contextmanager
@@ -60,6 +68,7 @@ class Database:
             "prepare_threshold": 2 if prepared_statements else None,
             "connect_timeout": max(2, math.ceil(timeout_seconds)),
             "application_name": "keyledger",
+            "client_encoding": "UTF8",
         }
         self._ensure_running = ensure_running
         self._reviving = threading.Lock()
@@ -78,7 +87,8 @@ class Database:
     def run(self, work: Callable[[DeadlineConnection], T], *, work_seconds: float | None = None) -> T:
         """What `work` returns, given a connection in autocommit mode.
 
-        A lost connection has `work` called again: it must be such that doing it twice does it once.
+        A lost connection has `work` called again: it must be such that doing it twice does it once. What it does
+        about a UniqueViolation is its own affair.
         `work_seconds` is how long PostgreSQL may take for it (default: the time-out); for a connection, and for
         another one after a loss, the wait is never longer than the time-out.
         Raises LedgerUnavailable when that has passed, LedgerClosed after close.
@@ -91,9 +101,9 @@ class Database:
                 return self._attempt(pool, work, deadline, work_seconds)
             except PoolClosed:
                 raise LedgerClosed("the ledger was closed") from None
-            except psycopg.IntegrityError:
+            except psycopg.errors.UniqueViolation:
                 raise
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except _PASSING as error:
                 reason = _reason(error)
                 if time.monotonic() >= deadline and not isinstance(error, PoolTimeout):
                     pool.drain()  # the network may have forgotten the idle connections as well
@@ -124,6 +134,11 @@ class Database:
         connection.deadline = deadline if work_seconds is None else time.monotonic() + work_seconds
         try:
             return work(connection)
+        except psycopg.errors.UniqueViolation:
+            raise
+        except psycopg.Error:
+            connection.close()  # alive or not: its session may be what is wrong
+            raise
         finally:
             pool.give_back(connection)
 
@@ -135,8 +150,22 @@ class Database:
             if self._closed:
                 raise LedgerClosed("the ledger was closed")
             if self._pool is None:
-                self._pool = Pool(self._conninfo, self._options, self._max_connections)
+                self._pool = Pool(self._conninfo, self._options, self._max_connections, self._configure)
             return self._pool
+
+    def _configure(self, connection: DeadlineConnection) -> None:
+        """Have a session behave as we expect, whatever the database's or the role's own defaults.
+
+        Not behind a pooler that hands the session to others: there, these are the operator's to set.
+        """
+        connection.deadline = time.monotonic() + self.timeout_seconds
+        if self._options["prepare_threshold"] is not None:
+            # A statement that nobody waits for any more must not hold on to its session.
+            abandoned_ms = math.ceil((self.timeout_seconds + 1) * 1000)
+            connection.execute(
+                "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO;"
+                f" SET statement_timeout = {abandoned_ms}"
+            )
 
     def _revive(self) -> None:
         """Have the server looked after; it may recover for longer than a call waits."""
@@ -163,12 +192,14 @@ class Database:
 def _check_conninfo(conninfo: str) -> None:
     """Raise InvalidArgument for what the driver would refuse with an error that shows the password."""
     try:
-        host = str(conninfo_to_dict(conninfo).get("host") or "")
+        found = conninfo_to_dict(conninfo)
     except psycopg.Error:
-        host = None  # raised outside, so that the driver's error is not even its context
-    if host is None:
+        found = None  # raised outside, so that the driver's error is not even its context
+    if found is None:
         raise InvalidArgument("dsn", "a PostgreSQL connection string or URI")
-    if "@" in host[1:]:  # the end of a password
+    host, dbname, port = (str(found.get(part) or "") for part in ("host", "dbname", "port"))
+    if "@" in host[1:] or "@" in dbname or not all(each.isdecimal() for each in port.split(",") if each):
+        # What follows the first unescaped "@" or "/" of a password stands in one of these.
         raise InvalidArgument("dsn", "a URI whose password has its special characters percent-encoded")
 
 

@@ -7,6 +7,7 @@ work: to connect, to reconnect, to have callers wait in line, to shrink, to reti
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,12 +23,18 @@ _IDLE_SECONDS = 10.0
 class Pool:
     """Lends connections, the one that was used last first."""
 
-    def __init__(self, conninfo: str, options: dict[str, Any], max_connections: int) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        options: dict[str, Any],
+        max_connections: int,
+        configure: Callable[[DeadlineConnection], None],
+    ) -> None:
         self._pool = ConnectionPool(
             conninfo,
             connection_class=DeadlineConnection,
             kwargs=options,
-            configure=_read_dates,
+            configure=configure,
             min_size=1,
             max_size=max_connections,
             reconnect_timeout=1.0,
@@ -93,9 +100,3 @@ class Pool:
     def _count_waiting(self, change: int) -> None:
         with self._lock:
             self._waiting += change
-
-
-def _read_dates(connection: DeadlineConnection) -> None:
-    """Have dates come in the form that psycopg reads, whatever the database's own default."""
-    if not (connection.info.parameter_status("DateStyle") or "").startswith("ISO"):
-        connection.execute("SET datestyle TO ISO")

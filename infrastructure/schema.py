@@ -29,7 +29,7 @@ def version(connection: DeadlineConnection) -> int:
 
 def check(database: Database) -> None:
     """Raise SchemaOutOfDate unless the database's schema is the one that this version of keyledger knows."""
-    found = database.run(version)
+    found = database.run(_checked_version)
     if found > CURRENT:
         raise SchemaOutOfDate(
             f"the database's schema is at version {found}, newer than the {CURRENT} that this keyledger knows:"
@@ -42,16 +42,26 @@ def check(database: Database) -> None:
 
 def migrate(database: Database) -> list[str]:
     """Apply what is missing, in one transaction, and return the names; safe from many processes at once."""
+    if database.run(_checked_version) == CURRENT:
+        return []
     applied = database.run(_migrate, work_seconds=_MIGRATE_SECONDS)
     check(database)
     return applied
 
 
-def _migrate(connection: DeadlineConnection) -> list[str]:
+def _checked_version(connection: DeadlineConnection) -> int:
     if connection.info.server_version < _MINIMUM_SERVER:
         server = connection.info.parameter_status("server_version")
         raise LedgerUnavailable(f"keyledger needs PostgreSQL 15 or newer; this server is {server}")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise LedgerUnavailable(f"keyledger needs a database in the encoding UTF8; this one is in {encoding}")
+    return version(connection)
+
+
+def _migrate(connection: DeadlineConnection) -> list[str]:
     with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         found = version(connection) if _exists(connection, "to_regclass('keyledger.migrations')") else 0
         pending = MIGRATIONS[found:]

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -17,7 +17,9 @@ T = TypeVar("T")
 
 KEYS_PER_FLUSH = 1_000
 USES_PER_EVENT = 10_000
-USES_PER_FLUSH = 50_000  # so that what an outage piled up is stored in steps that end within the time-out
+CHARACTERS_PER_EVENT = 1_000_000
+CHARACTERS_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
+_CHARACTERS_PER_ROW = 80  # what a use costs beside its texts
 
 
 class Flush(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,21 +75,28 @@ class UseBuffer:
 
 
 def _flushes(events: Sequence[tuple[UUID, KeyUsed]]) -> Iterator[Flush]:
-    start = uses = 0
-    for place, (_, event) in enumerate(events):
-        if place - start == KEYS_PER_FLUSH or uses + len(event.rows) > USES_PER_FLUSH:
-            yield Flush(id=new_uuid(), events=tuple(events[start:place]))
-            start, uses = place, 0
-        uses += len(event.rows)
-    if start < len(events):
-        yield Flush(id=new_uuid(), events=tuple(events[start:]))
+    for some in _slices(events, lambda event: _size(event[1]), CHARACTERS_PER_FLUSH, KEYS_PER_FLUSH):
+        yield Flush(id=new_uuid(), events=tuple(some))
 
 
 def _events(uses: Sequence[RecordedUse], refused_unlisted: int) -> Iterator[KeyUsed]:
-    for some in _slices(uses, USES_PER_EVENT):
+    for some in _slices(uses, lambda recorded: recorded.use.characters, CHARACTERS_PER_EVENT, USES_PER_EVENT):
         yield KeyUsed.of(some, id=new_uuid(), refused_unlisted=refused_unlisted)
         refused_unlisted = 0
 
 
-def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _size(event: KeyUsed) -> int:
+    return sum(map(len, event.texts)) + _CHARACTERS_PER_ROW * len(event.rows)
+
+
+def _slices(items: Sequence[T], size: Callable[[T], int], most: int, count: int) -> Iterator[Sequence[T]]:
+    """The items in their order, so many or of such a size at most together; one at least."""
+    start = total = 0
+    for place, item in enumerate(items):
+        weight = size(item)
+        if place > start and (place - start == count or total + weight > most):
+            yield items[start:place]
+            start, total = place, 0
+        total += weight
+    if items:
+        yield items[start:]

@@ -72,12 +72,11 @@ class UseRecorder:
     def flush(self) -> None:
         """Store everything recorded so far. Raises LedgerUnavailable, and keeps what is not stored."""
         with self._flushing:
+            self._store_all()  # while this fails, what comes after stays in the buffer, where it is bounded
             for flush in self._buffer.drain():
                 self._unstored.append(flush)
                 self._unstored_uses += flush.uses
-            while self._unstored:
-                self._store(self._unstored[0])
-                self._unstored_uses -= self._unstored.popleft().uses
+            self._store_all()
 
     def close(self) -> None:
         """End the thread and store everything. Raises LedgerUnavailable, and stays open with what is left."""
@@ -98,6 +97,11 @@ class UseRecorder:
         """How many uses wait to be stored."""
         return len(self._buffer) + self._unstored_uses
 
+    def _store_all(self) -> None:
+        while self._unstored:
+            self._store(self._unstored[0])
+            self._unstored_uses -= self._unstored.popleft().uses
+
     def _store(self, flush: Flush) -> None:
         parameters = {
             "flush_id": flush.id,
@@ -108,14 +112,16 @@ class UseRecorder:
         }
         while True:
             try:
-                self._database.run(lambda connection: connection.execute(QUERIES["append_used"], parameters))
+                row = self._database.run(
+                    lambda connection: connection.execute(QUERIES["append_used"], parameters).fetchone()
+                )
             except psycopg.errors.UniqueViolation:
                 # Another writer was at the head of one of these streams: nothing is stored yet, so go again.
                 time.sleep(random.uniform(0, _COLLISION_PAUSE_SECONDS))  # noqa: S311
-            except psycopg.IntegrityError as error:
-                raise LedgerUnavailable(f"PostgreSQL refused: {error.diag.message_primary}") from None
             else:
-                return
+                break
+        if row is not None and row[0] < len(flush.events):
+            _log.error("the uses of %d keys are lost: their streams are not there", len(flush.events) - row[0])
 
     def _prune(self) -> None:
         if time.monotonic() >= self._prune_at:

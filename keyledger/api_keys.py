@@ -86,9 +86,10 @@ class APIKeys:
         else:
             idempotency_key = arguments.text("idempotency_key", idempotency_key, trimmed=False)
             fingerprint = _fingerprint(event, seconds_until_expiration)
-            made = self._store.create_once(key_id, event, idempotency_key, fingerprint)
-            if isinstance(made, UUID):
-                return msgspec.structs.replace(self.get(key_id_text(made)), secret_already_issued=True)
+            with one_call():
+                made = self._store.create_once(key_id, event, idempotency_key, fingerprint)
+                if isinstance(made, UUID):
+                    return msgspec.structs.replace(self.get(key_id_text(made)), secret_already_issued=True)
             view = made
         return api_key(view, self.get, secret=text)
 

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
@@ -83,6 +84,7 @@ class KeyLedger(ActingLedger):
         self._database = database
         self._peppers = ring
         self._server = server
+        self._closing = threading.Lock()
         self._recorder = UseRecorder(
             database,
             codec,
@@ -192,13 +194,14 @@ class KeyLedger(ActingLedger):
 
         Raises LedgerUnavailable, and stays open, when there are uses that cannot be stored.
         """
-        if self not in _open_ledgers:
-            return
-        self._recorder.close()
-        _open_ledgers.discard(self)
-        self._database.close()
-        if self._server is not None:
-            self._server.release()
+        with self._closing:
+            if self not in _open_ledgers:
+                return
+            self._recorder.close()
+            _open_ledgers.discard(self)
+            self._database.close()
+            if self._server is not None:
+                self._server.release()
 
     def __enter__(self) -> Self:
         return self
@@ -209,6 +212,7 @@ class KeyLedger(ActingLedger):
         self.close()
 
     def _after_fork(self) -> None:
+        self._closing = threading.Lock()
         if self._server is not None:
             self._server.after_fork()
 

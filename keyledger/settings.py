@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prepared_statements: bool = True
     flush_interval_seconds: float = 1.0
     flush_after_uses: int = 10_000
-    buffer_limit_uses: int = 1_000_000
+    buffer_limit_uses: int = 200_000
     refused_limit_per_key: int = 10
     peppers: Mapping[str, bytes] | None = None
 
