@@ -1,7 +1,7 @@
 """eventsourcing's recorder on our pool, our tables and our rules.
 
-What of the library's is not kept, and why: it locks the table and notifies in every commit (16 callers then get an
-eighth of the throughput), creates its tables at start-up, and calls everything ten times over.
+What of the library's is not kept, and why: it locks the table and notifies in every commit, so that writers of
+different keys wait for each other; it creates its tables at start-up; it tries a failed call up to ten times.
 """
 
 import logging

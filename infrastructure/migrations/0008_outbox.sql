@@ -1,6 +1,6 @@
--- The events that have no position yet: filled by each append, emptied by the sequencer.
--- The sequencer takes the oldest arrivals first.
--- `arrival` grows within a stream, but commits do not follow it: it is no position.
+-- The events that have no position yet: filled by each append, to be emptied by the sequencer, oldest arrival first.
+-- `arrival` grows within a stream, but commits do not follow it: it is no position. The stream's id is in the key
+-- because a table that is distributed by it needs that.
 CREATE TABLE keyledger.outbox (
     originator_id uuid NOT NULL,
     originator_version bigint NOT NULL,

@@ -1,4 +1,4 @@
--- The control read model, one row a key: written with the event, by the fold that could rebuild it.
+-- The control read model, one row a key: written with the event, and what a fold of the events gives.
 CREATE TABLE keyledger.api_keys (
     id uuid PRIMARY KEY,
     version bigint NOT NULL,

@@ -1,0 +1,42 @@
+"""The README's GRANTs are enough for a service, and do not let it touch what is on record."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from keyledger import KeyLedger
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+GRANTS = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)[0]
+FORBIDDEN = [
+    "UPDATE keyledger.events SET topic = 'x'",
+    "DELETE FROM keyledger.events",
+    "TRUNCATE keyledger.events",
+    "ALTER TABLE keyledger.events DISABLE TRIGGER events_refuse_change",
+    "DELETE FROM keyledger.api_keys",
+]
+
+
+def test_the_grants_let_a_service_work_and_nothing_more(new_database: Callable[[], str]) -> None:
+    dsn, role = new_database(), f"service_{uuid4().hex}"
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
+        admin.execute(GRANTS.replace("TO service", f"TO {role}").encode())
+    limited = make_conninfo(dsn, options=f"-c role={role}")
+    with KeyLedger.open(limited) as ledger:
+        key = ledger.api_keys.create(name="one", subject="org_1", idempotency_key="once")
+        assert ledger.verify(str(key.secret)).valid
+        ledger.api_keys.update(key.id, description="new")
+        assert ledger.api_keys.revoke(key.id).revoked
+        assert ledger.status().store.api_keys == 1
+        ledger._recorder._prune()
+    with psycopg.connect(limited, autocommit=True) as service:
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                service.execute(statement.encode())
