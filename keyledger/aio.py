@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
 from keyledger.domain.actor import Actor
 from keyledger.infrastructure.database import one_call
+from keyledger.status import Status
 from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
@@ -27,7 +28,7 @@ class AsyncActingLedger:
         self.api_keys = AsyncAPIKeys(api_keys, threads)
 
 
-class AsyncLedger(AsyncActingLedger, Generic[R]):
+class AsyncLedger(AsyncActingLedger):
     """A KeyLedger's methods as coroutines."""
 
     def __init__(
@@ -36,7 +37,7 @@ class AsyncLedger(AsyncActingLedger, Generic[R]):
         verifier: Verifier,
         threads: "Threads",
         *,
-        status: Callable[[], R],
+        status: Callable[[], Status],
         close: Callable[[], None],
     ) -> None:
         super().__init__(api_keys, verifier, threads)

@@ -1,75 +1,34 @@
 """The ledger: what a service opens once and keeps."""
 
-import atexit
-import logging
 import os
 import threading
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
-from multiprocessing.util import Finalize, register_after_fork
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
-from keyledger.aio import AsyncActingLedger, AsyncLedger, Threads
-from keyledger.api_key import APIKey
+from keyledger import exits
+from keyledger.acting import ActingLedger
+from keyledger.aio import AsyncLedger, Threads
 from keyledger.api_keys import APIKeys
 from keyledger.domain import arguments
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
-from keyledger.domain.errors import InvalidArgument, KeyLedgerError
+from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
-from keyledger.domain.use import Use
 from keyledger.infrastructure import inspection, peppers, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from keyledger.infrastructure.inspection import EventRow, StoreStatus
+from keyledger.infrastructure.inspection import EventRow
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.use_recorder import UseRecorder
 from keyledger.settings import Settings
+from keyledger.status import Status
 from keyledger.target import target
-from keyledger.verifier import Verification, Verifier
-
-_log = logging.getLogger("keyledger")
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What PostgreSQL holds, the uses that wait here, the pepper of new keys, and where embedded data is."""
-
-    store: StoreStatus
-    uses_waiting: int
-    pepper: str
-    data_dir: Path | None
-
-
-class ActingLedger:
-    """A ledger's keys and verification, with an actor recorded on each event."""
-
-    def __init__(self, api_keys: APIKeys, verifier: Verifier, threads: Threads) -> None:
-        self.api_keys = api_keys
-        self._verifier = verifier
-        self._threads = threads
-
-    @cached_property
-    def aio(self) -> AsyncActingLedger:
-        """The same methods as coroutines."""
-        return AsyncActingLedger(self.api_keys, self._verifier, self._threads)
-
-    def verify(self, secret: str, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
-        """Whether a secret is accepted, for these scopes, now. Never raises for a bad secret.
-
-        An accepted use is recorded. Raises LedgerUnavailable when the ledger cannot decide: never an acceptance.
-        """
-        return self._verifier.verify(secret, scopes=scopes, use=use)
-
-    def authenticate(self, secret: str, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
-        """The key of an accepted secret. Raises the subclass of InvalidAPIKey that says why it is refused."""
-        return self._verifier.authenticate(secret, scopes=scopes, use=use)
+from keyledger.verifier import Verifier
 
 
 class KeyLedger(ActingLedger):
@@ -85,6 +44,7 @@ class KeyLedger(ActingLedger):
         self._peppers = ring
         self._server = server
         self._closing = threading.Lock()
+        self._closed = False
         self._recorder = UseRecorder(
             database,
             codec,
@@ -97,7 +57,7 @@ class KeyLedger(ActingLedger):
         api_keys = APIKeys(KeyStore(database, codec), views, ring, _now)
         verifier = Verifier(views, ring, self._recorder, api_keys.get)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
-        _open_ledgers.add(self)
+        exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
 
     @classmethod
     def open(
@@ -171,7 +131,7 @@ class KeyLedger(ActingLedger):
         return ActingLedger(self.api_keys.acting(actor), self._verifier, self._threads)
 
     @cached_property
-    def aio(self) -> AsyncLedger[Status]:
+    def aio(self) -> AsyncLedger:
         """The same methods as coroutines."""
         return AsyncLedger(self.api_keys, self._verifier, self._threads, status=self.status, close=self.close)
 
@@ -195,10 +155,11 @@ class KeyLedger(ActingLedger):
         Raises LedgerUnavailable, and stays open, when there are uses that cannot be stored.
         """
         with self._closing:
-            if self not in _open_ledgers:
+            if self._closed:
                 return
             self._recorder.close()
-            _open_ledgers.discard(self)
+            self._closed = True
+            exits.discard(self)
             self._database.close()
             if self._server is not None:
                 self._server.release()
@@ -219,29 +180,3 @@ class KeyLedger(ActingLedger):
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _close_all() -> None:
-    """At the end of the process: uses that were recorded are stored even where nobody called close."""
-    for ledger in tuple(_open_ledgers):
-        try:
-            ledger.close()
-        except KeyLedgerError as error:
-            _log.error("the ledger was not closed: %s", error)
-
-
-def _close_at_end_of_worker(*_: object) -> None:
-    """A process of multiprocessing ends without atexit, and begins by forgetting its parent's finalizers."""
-    Finalize(None, _close_all, exitpriority=0)
-    register_after_fork(_close_all, _close_at_end_of_worker)
-
-
-def _after_fork() -> None:
-    for ledger in _open_ledgers:
-        ledger._after_fork()  # noqa: SLF001
-
-
-_open_ledgers: set[KeyLedger] = set()
-atexit.register(_close_all)
-_close_at_end_of_worker()
-os.register_at_fork(after_in_child=_after_fork)

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from keyledger import Actor, APIKey, KeyLedger, LedgerClosed, Use
+from keyledger.acting import ActingLedger
 from keyledger.cli.options import Globals, global_options
 from keyledger.cli.output import moment, show, show_json
 from keyledger.cli.story import Story, event_facts, event_table, expect, masked
 from keyledger.cli.tables import key_table
 from keyledger.domain.secret import ALPHABET
-from keyledger.ledger import ActingLedger
 
 _USED_WITHIN_SECONDS = 10.0
 _POLL_SECONDS = 0.02

@@ -12,7 +12,7 @@ from keyledger.cli.tables import facts
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from keyledger.ledger import Status
+from keyledger.status import Status
 
 _NO_PEPPER = (
     "none: digests have no key, so whoever can write to the table could add a key of their own."

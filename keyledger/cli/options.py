@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from keyledger import Actor, KeyLedger
+from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
-from keyledger.ledger import ActingLedger
 from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
