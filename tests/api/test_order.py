@@ -1,8 +1,10 @@
 """The order of keys that were made at the same moment."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from keyledger import APIKey
 from keyledger.api_keys import APIKeys
@@ -15,10 +17,14 @@ from keyledger.infrastructure.key_view import KeyViews
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def api_keys(database: Database) -> APIKeys:
-    """Keys with a clock that stands still."""
-    return APIKeys(KeyStore(database, EventCodec()), KeyViews(database), Peppers({}), lambda: MOMENT)
+@pytest.fixture(params=["any", "sorted"])
+def api_keys(request: pytest.FixtureRequest, dsn: str) -> Iterator[APIKeys]:
+    """Keys with a clock that stands still; `sorted`: where no index gives the order by the way."""
+    if request.param == "sorted":
+        dsn = make_conninfo(dsn, options="-c enable_indexscan=off -c enable_bitmapscan=off")
+    database = Database(dsn)
+    yield APIKeys(KeyStore(database, EventCodec()), KeyViews(database), Peppers({}), lambda: MOMENT)
+    database.close()
 
 
 def pages(api_keys: APIKeys, number: int, size: int) -> list[APIKey]:
