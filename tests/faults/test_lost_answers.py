@@ -12,8 +12,11 @@ from faults.proxy import Proxy
 
 from keyledger import KeyLedger, Settings, Use
 
-SLOW_FLUSH = Settings(flush_interval_seconds=3600.0)
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'keyledger'"
+SLOW_FLUSH = Settings(flush_interval_seconds=3600.0, database_timeout_seconds=30.0)
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'keyledger'"
+    " AND datname = current_database()"
+)
 
 
 @pytest.fixture

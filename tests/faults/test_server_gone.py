@@ -18,7 +18,10 @@ from keyledger.domain.ids import parse_key_id
 
 HASTY = Settings(database_timeout_seconds=1.0, flush_interval_seconds=3600.0)
 PATIENT = Settings(database_timeout_seconds=30.0, flush_interval_seconds=0.02)
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyledger'"
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyledger'"
+    " AND datname = current_database()"
+)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())

@@ -120,6 +120,8 @@ def test_a_frozen_server_is_unavailable_in_time_and_serves_again_once_it_thaws(
 
 
 def backend_pids(dsn: str) -> list[int]:
-    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'keyledger'"
+    query = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'keyledger' AND datname = current_database()"
+    )
     with psycopg.connect(dsn) as connection:
         return [pid for (pid,) in connection.execute(query)]

@@ -77,6 +77,7 @@ def test_a_write_waits_for_an_uncommitted_write_of_the_same_key_and_then_succeed
     key = ledger.api_keys.create(name="contested", subject="org_1")
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'keyledger'"
+        " AND datname = current_database()"
     )
     with uncommitted(dsn) as (held, connection), psycopg.connect(dsn, autocommit=True) as observer:
         held.api_keys.update(key.id, description="first")
