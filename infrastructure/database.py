@@ -26,6 +26,7 @@ _log = logging.getLogger("keyledger.database")
 _called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default=None)
 
 _RETRY_PAUSE_SECONDS = 0.05
+_ASK_AGAIN_SECONDS = 0.5
 _PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -128,8 +129,8 @@ class Database:
         deadline: float,
         work_seconds: float | None,
     ) -> T:
-        # Short waits: each call anew makes the pool try to connect, which it gives up on after a second.
-        wait = min(1.0, max(0.0, deadline - time.monotonic()))
+        # Short waits: it is asking that makes the pool try to connect again.
+        wait = min(_ASK_AGAIN_SECONDS, max(0.0, deadline - time.monotonic()))
         connection = pool.take(wait)
         connection.deadline = deadline if work_seconds is None else time.monotonic() + work_seconds
         try:

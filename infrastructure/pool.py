@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from keyledger.infrastructure.connection import DeadlineConnection
 
 _LOAN_SECONDS = 300.0
+_RECONNECT_SECONDS = 0.2  # then psycopg tries no more until somebody asks, and at once when somebody does
 _IDLE_SECONDS = 10.0
 
 
@@ -37,7 +38,7 @@ class Pool:
             configure=configure,
             min_size=1,
             max_size=max_connections,
-            reconnect_timeout=1.0,
+            reconnect_timeout=_RECONNECT_SECONDS,
             num_workers=2,
             open=True,
             name="keyledger",

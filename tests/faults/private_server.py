@@ -1,5 +1,6 @@
 """A server of this worker only, that a test may kill, freeze and bring back."""
 
+import fcntl
 import os
 import signal
 from collections.abc import Iterable
@@ -40,9 +41,9 @@ class PrivateServer:
             os.kill(pid, number)
 
     def kill(self) -> None:
-        """Kill -9 the postmaster, and return when it does not answer any more."""
+        """Kill -9 the postmaster, and return when its sessions, which outlive it for a moment, are gone."""
         self.send(signal.SIGKILL)
-        eventually(lambda: not self._answers())
+        eventually(self._is_gone)
 
     def start(self) -> None:
         """Bring the server back."""
@@ -60,9 +61,11 @@ class PrivateServer:
             database.close()
         return dsn
 
-    def _answers(self) -> bool:
-        try:
-            psycopg.connect(self.lease.conninfo).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+    def _is_gone(self) -> bool:
+        """Every process of the server holds a lock on this file."""
+        with (self.data_dir / "server.lock").open("r+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
