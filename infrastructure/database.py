@@ -79,11 +79,21 @@ class Database:
         _databases.add(self)
 
     def probe(self) -> None:
-        """Connect once, apart from the pool, whose error would not say why PostgreSQL cannot be reached."""
-        try:
-            DeadlineConnection.connect(self._conninfo, **self._options).close()
-        except psycopg.Error as error:
-            raise LedgerUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}") from None
+        """Connect once, apart from the pool, whose error would not say why PostgreSQL cannot be reached.
+
+        A server that is starting up or recovering is waited for, until the time-out. Raises LedgerUnavailable.
+        """
+        deadline = time.monotonic() + self.timeout_seconds
+        while True:
+            try:
+                DeadlineConnection.connect(self._conninfo, **self._options).close()
+            except psycopg.Error as error:
+                # A refused connection has no SQLSTATE to tell by; in another language this one is not waited for.
+                if "the database system is" not in str(error) or time.monotonic() >= deadline:
+                    raise LedgerUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}") from None
+                time.sleep(_RETRY_PAUSE_SECONDS)
+            else:
+                return
 
     def run(self, work: Callable[[DeadlineConnection], T], *, work_seconds: float | None = None) -> T:
         """What `work` returns, given a connection in autocommit mode.

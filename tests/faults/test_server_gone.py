@@ -1,6 +1,7 @@
 """PostgreSQL goes away, before a call and in the middle of it, and comes back."""
 
 import logging
+import os
 import signal
 import time
 from threading import Event
@@ -240,3 +241,11 @@ def test_uses_that_wait_for_an_absent_server_are_spoken_of_and_stored_when_it_is
 
         eventually(lambda: accepted_uses(dsn) == {"use": 1})
         assert str(key.secret) not in caplog.text
+
+
+def test_opening_waits_for_a_server_that_is_recovering(private_server: PrivateServer) -> None:
+    dsn = private_server.new_dsn()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGKILL)  # the postmaster ends every session and recovers
+    KeyLedger.open(dsn, settings=PATIENT).close()
