@@ -1,6 +1,7 @@
 """One PostgreSQL server for the whole run, a database for each worker, emptied after each test."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from uuid import uuid4
@@ -20,6 +21,9 @@ TABLES = ("events", "outbox", "api_keys", "key_usage", "idempotency_keys", "flus
 # A developer's own ledger is none of the tests' business, and unbuffered programs are not what users run.
 for name in ("KEYLEDGER_DSN", "KEYLEDGER_DATA_DIR", "KEYLEDGER_PEPPERS", "PYTHONUNBUFFERED"):
     os.environ.pop(name, None)
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test starts to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUICK = Settings(flush_interval_seconds=0.05)
 
