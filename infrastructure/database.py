@@ -27,6 +27,7 @@ _called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default
 
 _RETRY_PAUSE_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.5
+_RECOVERING = ("the database system is", "server closed the connection")
 _PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -89,7 +90,7 @@ class Database:
                 DeadlineConnection.connect(self._conninfo, **self._options).close()
             except psycopg.Error as error:
                 # A refused connection has no SQLSTATE to tell by; in another language this one is not waited for.
-                if "the database system is" not in str(error) or time.monotonic() >= deadline:
+                if not any(each in str(error) for each in _RECOVERING) or time.monotonic() >= deadline:
                     raise LedgerUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}") from None
                 time.sleep(_RETRY_PAUSE_SECONDS)
             else:
