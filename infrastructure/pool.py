@@ -1,8 +1,8 @@
 """psycopg's pool, with the connections that were used last kept at hand.
 
-psycopg_pool hands out the connection that rested longest, behind a lock that each call takes twice: that is a
-quarter of a verification's time. Here the one that rested least comes first, with no lock, and the pool keeps its
-work: to connect, to reconnect, to have callers wait in line, to shrink, to retire the old.
+psycopg_pool hands out the connection that rested longest, behind a lock that each call takes twice. Here the one
+that rested least comes first, with no lock (a list's pop and append are atomic), and the pool keeps its work: to
+connect, to reconnect, to have callers wait in line, to shrink, to retire the old.
 """
 
 import threading
