@@ -28,7 +28,7 @@ _called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default
 _RETRY_PAUSE_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.5
 _RECOVERING = ("the database system is", "server closed the connection")
-_PASSING = (
+PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.InvalidSqlStatementName,  # a pooler forgot what was prepared
@@ -115,7 +115,7 @@ class Database:
                 raise LedgerClosed("the ledger was closed") from None
             except psycopg.errors.UniqueViolation:
                 raise
-            except _PASSING as error:
+            except PASSING as error:
                 reason = _reason(error)
                 if time.monotonic() >= deadline and not isinstance(error, PoolTimeout):
                     pool.drain()  # the network may have forgotten the idle connections as well

@@ -34,9 +34,11 @@ Decision = Callable[[APIKey], KeyUpdated | None]
 class KeyStore:
     """The write side. Everything that it appends is one transaction: event, control row and outbox entry."""
 
-    def __init__(self, database: Database, codec: EventCodec) -> None:
+    def __init__(self, database: Database, codec: EventCodec, committed: Callable[[], None]) -> None:
+        """`committed` is told of each event that was appended."""
         self._database = database
         self._codec = codec
+        self._committed = committed
         self._lifecycles = EventStore[UUID](EventMapper(codec), LifecycleRecorder(database))
         self._repository = Repository[UUID](self._lifecycles)
 
@@ -51,6 +53,7 @@ class KeyStore:
         """Append the first event of a new stream."""
         row = self._row(None, key_id, 1, event)
         self._database.run(partial(_append_created, parameters=self._parameters(row, event)))
+        self._committed()
         return _view(row)
 
     def create_once(
@@ -77,6 +80,7 @@ class KeyStore:
         made, first_fingerprint = self._database.run(append)
         if first_fingerprint != fingerprint:
             raise IdempotencyConflict("the idempotency key was used before, with other arguments")
+        self._committed()
         return _view(row) if made == key_id else made
 
     def update(self, key_id: UUID, decide: Decision) -> KeyView | None:
@@ -91,8 +95,10 @@ class KeyStore:
             if event is None:
                 return None
             parameters = self._parameters(self._row(key, key_id, key.version, event), event)
+            parameters["new_subject"] = event.changes.subject or None
             values = self._database.run(partial(_append, query="append_updated", parameters=parameters))
             if values is not None:
+                self._committed()
                 return KeyView(*values)
             if self._is_stored(key_id, event):
                 return None
@@ -114,6 +120,7 @@ class KeyStore:
         for _ in self._tries(key_id):
             values = self._database.run(partial(_append, query="append_revoked", parameters=parameters))
             if values is not None:
+                self._committed()
                 return KeyView(*values)
             if self.load(key_id).revoked_at is not None:
                 return None

@@ -1,6 +1,6 @@
 """The schema's version and the migrations that raise it."""
 
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -8,6 +8,7 @@ from keyledger.domain.errors import LedgerUnavailable, SchemaOutOfDate
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES, load
+from keyledger.infrastructure.read_models import READ_MODELS
 
 MIGRATIONS = tuple(load("keyledger.infrastructure.migrations").items())
 CURRENT = len(MIGRATIONS)
@@ -30,6 +31,8 @@ def version(connection: DeadlineConnection) -> int:
 def check(database: Database) -> None:
     """Raise SchemaOutOfDate unless the database's schema is the one that this version of keyledger knows."""
     found = database.run(_checked_version)
+    if found == CURRENT:
+        database.run(_check_projections)
     if found > CURRENT:
         raise SchemaOutOfDate(
             f"the database's schema is at version {found}, newer than the {CURRENT} that this keyledger knows:"
@@ -42,7 +45,7 @@ def check(database: Database) -> None:
 
 def migrate(database: Database) -> list[str]:
     """Apply what is missing, in one transaction, and return the names; safe from many processes at once."""
-    if database.run(_checked_version) == CURRENT:
+    if database.run(_checked_version) == CURRENT and not database.run(_missing_projections):
         return []
     applied = database.run(_migrate, work_seconds=_MIGRATE_SECONDS)
     check(database)
@@ -74,7 +77,35 @@ def _migrate(connection: DeadlineConnection) -> list[str]:
                 "INSERT INTO keyledger.migrations (version, name) VALUES (%s, %s)",
                 [(number, name) for number, (name, _) in enumerate(pending, start=found + 1)],
             )
+        connection.execute(QUERIES["add_projections"], _projections())
     return [name for name, _ in pending]
+
+
+def _projections() -> dict[str, list[Any]]:
+    return {"names": [model.name for model in READ_MODELS], "versions": [model.version for model in READ_MODELS]}
+
+
+def _missing_projections(connection: DeadlineConnection) -> list[str]:
+    """The read models that this database has never heard of."""
+    found = {name for name, *_ in connection.execute(QUERIES["find_projections"])}
+    return [model.name for model in READ_MODELS if model.name not in found]
+
+
+def _check_projections(connection: DeadlineConnection) -> None:
+    """Raise SchemaOutOfDate unless every read model is the version that this keyledger makes."""
+    found = {name: version for name, version, *_ in connection.execute(QUERIES["find_projections"])}
+    for model in READ_MODELS:
+        version = found.get(model.name, 0)
+        if version > model.version:
+            raise SchemaOutOfDate(
+                f"the read model {model.name!r} is at version {version}, newer than the {model.version} that this"
+                " keyledger makes: upgrade the package"
+            )
+        if version < model.version:
+            raise SchemaOutOfDate(
+                f"the read model {model.name!r} is at version {version} of {model.version}:"
+                " run `keyledger migrate`, or open with migrate=True"
+            )
 
 
 def _exists(connection: DeadlineConnection, expression: LiteralString) -> bool:

@@ -38,15 +38,17 @@ class UseRecorder:
         codec: EventCodec,
         *,
         clock: Callable[[], datetime],
+        committed: Callable[[], None],
         flush_interval_seconds: float,
         flush_after_uses: int,
         buffer_limit_uses: int,
         refused_limit_per_key: int,
     ) -> None:
-        """A flush comes after the interval or after so many uses, whichever is first."""
+        """A flush comes after the interval or so many uses, whichever is first; `committed` is told of each."""
         self._database = database
         self._codec = codec
         self._clock = clock
+        self._committed = committed
         self._interval_seconds = flush_interval_seconds
         self._flush_after_uses = flush_after_uses
         self._buffer_limit_uses = buffer_limit_uses
@@ -103,12 +105,14 @@ class UseRecorder:
             self._unstored_uses -= self._unstored.popleft().uses
 
     def _store(self, flush: Flush) -> None:
+        spans = [_span(event) for _, event in flush.events]
         parameters = {
             "flush_id": flush.id,
             "topic": KeyUsed.topic,
             "ids": [key_id for key_id, _ in flush.events],
             "states": [self._codec.encode(event) for _, event in flush.events],
-            "last_used_ats": [_last_use(event) for _, event in flush.events],
+            "first_used_ats": [first for first, _ in spans],
+            "last_used_ats": [last for _, last in spans],
         }
         while True:
             try:
@@ -120,6 +124,7 @@ class UseRecorder:
                 time.sleep(random.uniform(0, _COLLISION_PAUSE_SECONDS))  # noqa: S311
             else:
                 break
+        self._committed()
         if row is not None and row[0] < len(flush.events):
             _log.error("the uses of %d keys are lost: their streams are not there", len(flush.events) - row[0])
 
@@ -158,8 +163,10 @@ class UseRecorder:
                 _log.exception("%d uses wait to be stored", self.depth)
 
 
-def _last_use(event: KeyUsed) -> datetime | None:
-    return max((use.occurred_at for use in event.uses if use.outcome == "valid"), default=None)
+def _span(event: KeyUsed) -> tuple[datetime | None, datetime | None]:
+    """When the first and the last accepted use were; None where none was accepted."""
+    moments = [use.occurred_at for use in event.uses if use.outcome == "valid"]
+    return min(moments, default=None), max(moments, default=None)
 
 
 _recorders: weakref.WeakSet[UseRecorder] = weakref.WeakSet()

@@ -24,7 +24,11 @@ from keyledger.infrastructure.embedded import EmbeddedServer
 from keyledger.infrastructure.inspection import EventRow
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
+from keyledger.infrastructure.read_models import READ_MODELS
+from keyledger.infrastructure.runner import Runner
+from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.infrastructure.use_recorder import UseRecorder
+from keyledger.infrastructure.worker import Worker
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
@@ -40,6 +44,7 @@ class KeyLedger(ActingLedger):
         """For `open`, which is what a service calls."""
         self._codec = codec = EventCodec()
         views = KeyViews(database)
+        self._worker = Worker(database, codec, READ_MODELS, enabled=settings.background_worker)
         self._database = database
         self._peppers = ring
         self._server = server
@@ -49,15 +54,17 @@ class KeyLedger(ActingLedger):
             database,
             codec,
             clock=_now,
+            committed=self._worker.wake,
             flush_interval_seconds=settings.flush_interval_seconds,
             flush_after_uses=settings.flush_after_uses,
             buffer_limit_uses=settings.buffer_limit_uses,
             refused_limit_per_key=settings.refused_limit_per_key,
         )
-        api_keys = APIKeys(KeyStore(database, codec), views, ring, _now)
+        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
         verifier = Verifier(views, ring, self._recorder, api_keys.get)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
+        self._worker.wake()
 
     @classmethod
     def open(
@@ -144,6 +151,17 @@ class KeyLedger(ActingLedger):
             data_dir=self._server.data_dir if self._server else None,
         )
 
+    def catch_up(self) -> int:
+        """Have everything that was committed before this call positioned and in every read model.
+
+        For whoever needs it at once; a background worker does the same within milliseconds. Returns the position.
+        Raises LedgerUnavailable, also where a read model has stopped.
+        """
+        position = Sequencer(self._database).catch_up()
+        runner = Runner(self._database, self._codec, READ_MODELS)
+        runner.catch_up(position, *(model.name for model in READ_MODELS))
+        return position
+
     def event_rows(self, api_key_id: str) -> tuple[EventRow, ...]:
         """A key's events as they stand in the table, for the command line."""
         self._recorder.flush()
@@ -160,6 +178,7 @@ class KeyLedger(ActingLedger):
             self._recorder.close()
             self._closed = True
             exits.discard(self)
+            self._worker.close()
             self._database.close()
             if self._server is not None:
                 self._server.release()

@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prepared_statements: False behind pgbouncer in transaction mode.
     flush_interval_seconds, flush_after_uses: recorded uses are stored after the interval or after so many.
     buffer_limit_uses: with so many uses waiting to be stored, no more verifications are accepted.
+    background_worker: whether this process helps to number events and to keep read models up to date. One process
+        of all that use a ledger does it at a time; with none, history and last_used_at stand still.
     refused_limit_per_key: refused attempts of a key listed in one flush; the rest are counted.
     peppers: 32 random bytes or more by id; the first one makes new digests, the others check older keys.
         By default from KEYLEDGER_PEPPERS ("id:base64,id:base64").
@@ -34,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     flush_after_uses: int = 10_000
     buffer_limit_uses: int = 200_000
     refused_limit_per_key: int = 10
+    background_worker: bool = True
     peppers: Mapping[str, bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -43,7 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidArgument(field, "a number of seconds above 0, up to a day")
         for field in ("max_connections", "flush_after_uses", "buffer_limit_uses", "refused_limit_per_key"):
             arguments.integer(field, getattr(self, field), minimum=1)
-        arguments.boolean("prepared_statements", self.prepared_statements)
+        for field in ("prepared_statements", "background_worker"):
+            arguments.boolean(field, getattr(self, field))
         if self.peppers is not None:
             Peppers(self.peppers)
 

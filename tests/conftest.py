@@ -15,9 +15,13 @@ from keyledger import KeyLedger, Settings
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.read_models import READ_MODELS
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-TABLES = ("events", "outbox", "api_keys", "key_usage", "idempotency_keys", "flushes", "peppers")
+TABLES = (
+    *("events", "outbox", "positions", "api_keys", "idempotency_keys", "flushes", "peppers"),
+    *(table for model in READ_MODELS for table in model.tables),
+)
 # A developer's own ledger is none of the tests' business, and unbuffered programs are not what users run.
 for name in ("KEYLEDGER_DSN", "KEYLEDGER_DATA_DIR", "KEYLEDGER_PEPPERS", "PYTHONUNBUFFERED"):
     os.environ.pop(name, None)
@@ -78,7 +82,11 @@ def dsn(worker_dsn: str) -> Iterator[str]:
     """A migrated, empty database. The triggers that refuse DELETE are off for the emptying only."""
     yield worker_dsn
     deletes = [f"DELETE FROM keyledger.{table}" for table in TABLES]
-    execute(worker_dsn, "SET session_replication_role = replica", *deletes)
+    resets = (
+        "UPDATE keyledger.sequencer SET position = 0, epoch = 0, holder = NULL, held_until = NULL",
+        "UPDATE keyledger.projections SET position = 0, state = NULL, failed_position = NULL, failure = NULL",
+    )
+    execute(worker_dsn, "SET session_replication_role = replica", *deletes, *resets)
 
 
 @pytest.fixture

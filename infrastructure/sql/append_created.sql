@@ -1,9 +1,10 @@
 -- Append a KeyCreated with its control row and its place in the outbox.
 WITH event AS (
-    INSERT INTO keyledger.events (originator_id, originator_version, topic, state)
-    VALUES (%(id)s, %(version)s, %(topic)s, %(state)s)
+    INSERT INTO keyledger.events (originator_id, originator_version, topic, state, subject)
+    VALUES (%(id)s, %(version)s, %(topic)s, %(state)s, %(subject)s)
 ), queued AS (
-    INSERT INTO keyledger.outbox (originator_id, originator_version) VALUES (%(id)s, %(version)s)
+    INSERT INTO keyledger.outbox (originator_id, originator_version, topic)
+    VALUES (%(id)s, %(version)s, %(topic)s)
 )
 INSERT INTO keyledger.api_keys (
     id, version, type, name, name_search, subject, description, claims, scopes, created_at, created_by,

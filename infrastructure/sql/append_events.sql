@@ -2,7 +2,8 @@
 WITH event AS (
     INSERT INTO keyledger.events (originator_id, originator_version, topic, state)
     SELECT * FROM unnest(%(ids)b::uuid[], %(versions)b::bigint[], %(topics)b::text[], %(states)b::bytea[])
-    RETURNING originator_id, originator_version
+    RETURNING originator_id, originator_version, topic
 )
-INSERT INTO keyledger.outbox (originator_id, originator_version) SELECT originator_id, originator_version FROM event
+INSERT INTO keyledger.outbox (originator_id, originator_version, topic)
+SELECT originator_id, originator_version, topic FROM event
 RETURNING arrival

@@ -42,7 +42,7 @@ def run(dsn: str, scale: Scale) -> None:
         with psycopg.connect(dsn, autocommit=True) as connection:  # or the server does both while we measure
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
-        store = KeyStore(database, EventCodec())
+        store = KeyStore(database, EventCodec(), lambda: None)
         _measure("load and decide", keys, lambda key_id, _: _decide(store, parse_key_id(key_id)), scale.reads)
         _measure("update", keys, lambda key_id, n: _update(ledger, key_id, n), scale.writes)
         _measure("revoke", keys, lambda key_id, _: revoke(ledger, key_id), scale.loaded_keys - 1, warm_up=1)

@@ -16,7 +16,7 @@ from keyledger.infrastructure.codec import EventCodec
 
 T = TypeVar("T")
 
-WRITTEN = ("events", "outbox", "api_keys", "idempotency_keys", "flushes")
+WRITTEN = ("events", "api_keys", "idempotency_keys", "flushes")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def api_keys(request: pytest.FixtureRequest, dsn: str) -> Iterator[APIKeys]:
     if request.param == "sorted":
         dsn = make_conninfo(dsn, options="-c enable_indexscan=off -c enable_bitmapscan=off")
     database = Database(dsn)
-    yield APIKeys(KeyStore(database, EventCodec()), KeyViews(database), Peppers({}), lambda: MOMENT)
+    yield APIKeys(KeyStore(database, EventCodec(), lambda: None), KeyViews(database), Peppers({}), lambda: MOMENT)
     database.close()
 
 

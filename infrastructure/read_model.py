@@ -1,0 +1,52 @@
+"""What the runner asks of a read model, and the tables that it writes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from psycopg import Cursor
+from psycopg.rows import TupleRow
+
+from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.queries import QUERIES
+from keyledger.projections.sequenced import SequencedEvent
+
+
+class Tables:
+    """A read model's tables within a transaction: the live ones, or those that a rebuild fills beside them."""
+
+    def __init__(self, connection: DeadlineConnection, *, names: Iterable[str] = (), suffix: str = "") -> None:
+        """With a `suffix`, statements on `keyledger.NAME` go to `keyledger.NAMEsuffix`, for each of `names`."""
+        self._connection = connection
+        self._names = tuple(names)
+        self._suffix = suffix
+
+    def execute(self, query: str, parameters: Mapping[str, Any] | None = None) -> Cursor[TupleRow]:
+        """Run sql/`query`.sql."""
+        statement = QUERIES[query]
+        if self._suffix:
+            pattern = rf"\bkeyledger\.({'|'.join(map(re.escape, self._names))})\b"
+            statement = re.sub(pattern, rf"keyledger.\1{self._suffix}", statement)
+        return self._connection.execute(statement, parameters, binary=True)
+
+
+class ReadModel(Protocol):
+    """A projection with its tables.
+
+    `apply` brings what the fold needs of the tables, folds, and writes. It knows no clock and no chance: the rows
+    depend on the events alone, however they were cut into batches.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int:
+        """Raised when the rows that it makes of the same events change."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Their names, without the schema."""
+
+    def apply(self, tables: Tables, state: bytes | None, events: Sequence[SequencedEvent]) -> bytes | None:
+        """Bring the tables from before these events to after them; returns the state to be given next time."""

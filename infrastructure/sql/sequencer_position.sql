@@ -1,0 +1,2 @@
+-- The last position that was given.
+SELECT position FROM keyledger.sequencer
