@@ -84,6 +84,7 @@ def test_an_accepted_verification_is_stored_as_a_use(run: Run, created: Created,
         use for row in ledger.event_rows(key["id"]) if isinstance(row.event, KeyUsed) for use in row.event.uses
     ]
     assert [(use.outcome, use.use.user_agent) for use in uses] == [("valid", "keyledger command line")]
+    ledger.catch_up()
     assert ledger.api_keys.get(key["id"]).last_used_at == uses[0].occurred_at
 
 

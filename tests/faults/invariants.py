@@ -6,23 +6,29 @@ from datetime import datetime
 from uuid import UUID
 
 import psycopg
+from faults import usage_rows
+from support.sequencing import assert_sequenced, catch_up
 
 from keyledger.domain.api_key import project
-from keyledger.domain.events import KeyUsed, StoredEvent
+from keyledger.domain.events import KeyCreated, KeyUpdated, KeyUsed, StoredEvent
 from keyledger.domain.ids import parse_key_id
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 
 Streams = dict[UUID, list[StoredEvent]]
+Mark = tuple[str | None, datetime | None]
 
 
 def streams(connection: psycopg.Connection) -> Streams:
     """Every stored event, by stream, in the order of its version."""
     codec = EventCodec()
     found: Streams = {}
-    query = "SELECT * FROM keyledger.events ORDER BY originator_id, originator_version"
-    for key_id, version, topic, state, _ in connection.execute(query):
+    query = """
+        SELECT originator_id, originator_version, topic, state FROM keyledger.events
+        ORDER BY originator_id, originator_version
+    """
+    for key_id, version, topic, state in connection.execute(query):
         event = StoredEvent(
             originator_id=key_id, originator_version=version, event=codec.decode(topic, bytes(state))
         )
@@ -62,17 +68,19 @@ def accepted_uses(dsn: str) -> Counter[str | None]:
 
 
 def assert_consistent(dsn: str) -> None:
-    """Events, outbox, keys, usage and idempotency keys agree, in one snapshot: nothing is half-written."""
+    """Events, their order, keys, usage and idempotency keys agree, in one snapshot: nothing is half-written.
+
+    Before it is taken, every event that is committed gets its position and into the read models.
+    """
+    catch_up(dsn)
     with psycopg.connect(dsn) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         found = streams(connection)
         _assert_streams_sound(found)
-        places = {(key_id, stored.originator_version) for key_id, stream in found.items() for stored in stream}
-        outbox = connection.execute("SELECT originator_id, originator_version FROM keyledger.outbox").fetchall()
-        assert set(outbox) == places
+        assert_sequenced(connection)
+        assert _read_columns(connection) == {key_id: _marks(stream) for key_id, stream in found.items()}
         assert _rows(connection) == {key_id: _folded(stream) for key_id, stream in found.items()}
-        usage = dict(connection.execute("SELECT id, last_used_at FROM keyledger.key_usage").fetchall())
-        assert usage == {key_id: last for key_id, stream in found.items() if (last := _last_use(stream))}
+        usage_rows.assert_folded(connection)
         made = connection.execute("SELECT originator_id FROM keyledger.idempotency_keys").fetchall()
         assert {key_id for (key_id,) in made} <= found.keys()
 
@@ -101,12 +109,30 @@ def _folded(stream: Sequence[StoredEvent]) -> ControlRow:
     return control.row(key)
 
 
-def _last_use(stream: Sequence[StoredEvent]) -> datetime | None:
-    moments = (
-        use.occurred_at
-        for stored in stream
-        if isinstance(stored.event, KeyUsed)
-        for use in stored.event.uses
-        if use.outcome == "valid"
-    )
-    return max(moments, default=None)
+def _read_columns(connection: psycopg.Connection) -> dict[UUID, list[Mark]]:
+    """What the events' rows say beside their states, for replay to find."""
+    query = """
+        SELECT originator_id, subject, last_used_at FROM keyledger.events
+        ORDER BY originator_id, originator_version
+    """
+    found: dict[UUID, list[Mark]] = {}
+    for key_id, subject, last_used_at in connection.execute(query):
+        found.setdefault(key_id, []).append((subject, last_used_at))
+    return found
+
+
+def _marks(stream: Sequence[StoredEvent]) -> list[Mark]:
+    """What they must say: whose the event makes the key, and the latest accepted use up to it."""
+    marks: list[Mark] = []
+    last: datetime | None = None
+    for event in (stored.event for stored in stream):
+        subject: str | None = None
+        if isinstance(event, KeyCreated):
+            subject = event.subject
+        elif isinstance(event, KeyUpdated):
+            subject = event.changes.subject or None
+        elif isinstance(event, KeyUsed):
+            accepted = [use.occurred_at for use in event.uses if use.outcome == "valid"]
+            last = max([*accepted, *([last] if last else [])], default=None)
+        marks.append((subject, last))
+    return marks

@@ -12,7 +12,8 @@ from faults.proxy import Proxy
 
 from keyledger import KeyLedger, Settings, Use
 
-SLOW_FLUSH = Settings(flush_interval_seconds=3600.0, database_timeout_seconds=30.0)
+# With no worker, the answer that gets lost is the caller's.
+SLOW_FLUSH = Settings(flush_interval_seconds=3600.0, database_timeout_seconds=30.0, background_worker=False)
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'keyledger'"
     " AND datname = current_database()"

@@ -35,14 +35,15 @@ def test_an_interrupted_history_is_taken_up_where_it_ended(
     empty: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = schema.MIGRATIONS
-    monkeypatch.setattr(schema, "MIGRATIONS", everything[:5])
-    monkeypatch.setattr(schema, "CURRENT", 5)
+    done = len(everything) - 1
+    monkeypatch.setattr(schema, "MIGRATIONS", everything[:done])
+    monkeypatch.setattr(schema, "CURRENT", done)
     schema.migrate(empty)
     monkeypatch.setattr(schema, "MIGRATIONS", everything)
     monkeypatch.setattr(schema, "CURRENT", len(everything))
-    with pytest.raises(SchemaOutOfDate, match=f"version 5 of {len(everything)}: run `keyledger migrate`"):
+    with pytest.raises(SchemaOutOfDate, match=f"version {done} of {len(everything)}: run `keyledger migrate`"):
         schema.check(empty)
-    assert schema.migrate(empty) == [name for name, _ in everything[5:]]
+    assert schema.migrate(empty) == [name for name, _ in everything[done:]]
 
 
 def test_a_missing_schema_names_the_command(empty: Database) -> None:

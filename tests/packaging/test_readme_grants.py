@@ -20,6 +20,9 @@ FORBIDDEN = [
     "TRUNCATE keyledger.events",
     "ALTER TABLE keyledger.events DISABLE TRIGGER events_refuse_change",
     "DELETE FROM keyledger.api_keys",
+    "UPDATE keyledger.positions SET position = 1",
+    "DELETE FROM keyledger.positions",
+    "TRUNCATE keyledger.outbox",
 ]
 
 
@@ -36,6 +39,10 @@ def test_the_grants_let_a_service_work_and_nothing_more(new_database: Callable[[
         assert ledger.api_keys.revoke(key.id).revoked
         assert ledger.status().store.api_keys == 1
         ledger._recorder._prune()
+        ledger.event_rows(key.id)  # flushes
+        assert ledger.catch_up() == 4
+        assert ledger.status().store.outbox == 0
+        assert ledger.api_keys.get(key.id).last_used_at is not None
     with psycopg.connect(limited, autocommit=True) as service:
         for statement in FORBIDDEN:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
