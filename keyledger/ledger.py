@@ -29,6 +29,7 @@ from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.infrastructure.use_recorder import UseRecorder
 from keyledger.infrastructure.worker import Worker
+from keyledger.replay import Replay
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
@@ -62,6 +63,7 @@ class KeyLedger(ActingLedger):
         )
         api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
         verifier = Verifier(views, ring, self._recorder, api_keys.get)
+        self.replay = Replay(database, codec, api_keys.get)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
         self._worker.wake()
