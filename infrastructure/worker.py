@@ -21,7 +21,7 @@ from keyledger.infrastructure.sequencer import Sequencer
 _log = logging.getLogger("keyledger.worker")
 
 _BUSY_SECONDS = 0.003
-_IDLE_SECONDS = 0.25
+_IDLE_SECONDS = 0.5
 _STANDBY_SECONDS = 1.0
 _FAILED_SECONDS = 0.5
 _LAST_ROUND_SECONDS = 1.0
@@ -51,7 +51,7 @@ class Worker:
         self._wake.set()
 
     def close(self) -> None:
-        """End the thread, after a short last round."""
+        """End the thread, after a short last round; waits for PostgreSQL no longer than one time-out."""
         self._closed = True
         self._stop.set()
         self._wake.set()
@@ -77,18 +77,19 @@ class Worker:
                 self._thread = thread
 
     def _work(self) -> None:
-        pause = 0.0
+        pause, failed = 0.0, False
         while not self._closed:
             try:
-                pause = self._round(pause)
+                pause, failed = self._round(pause), False
             except LedgerClosed:
                 return
             except Exception as error:
                 known = isinstance(error, KeyLedgerError)
                 _log.warning("events wait for their positions: %s", error, exc_info=not known)
-                pause = _FAILED_SECONDS
+                pause, failed = _FAILED_SECONDS, True
             self._rest(pause)
-        self._end()
+        if not failed:
+            self._end()
 
     def _round(self, pause: float) -> float:
         """Work, with the role; returns for how long to rest then."""
@@ -123,8 +124,8 @@ class Worker:
             while self._sequencer.claim() and self._works() and time.monotonic() < deadline:
                 pass
             self._sequencer.release()
-        except KeyLedgerError as error:
-            _log.warning("the worker ends: %s", error)
+        except Exception as error:
+            _log.warning("the worker ends: %s", error, exc_info=not isinstance(error, KeyLedgerError))
 
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()

@@ -1,2 +1,0 @@
--- The last position that was given.
-SELECT position FROM keyledger.sequencer
