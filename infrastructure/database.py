@@ -31,6 +31,7 @@ _RECOVERING = ("the database system is", "server closed the connection")
 PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process was stopped for long
     psycopg.errors.InvalidSqlStatementName,  # a pooler forgot what was prepared
     psycopg.errors.DuplicatePreparedStatement,
     psycopg.errors.ReadOnlySqlTransaction,  # a failover, or a disk that was full
@@ -106,7 +107,7 @@ class Database:
         Raises LedgerUnavailable when that has passed, LedgerClosed after close.
         """
         deadline = (_called_at.get() or time.monotonic()) + self.timeout_seconds
-        reason = "the call had to wait for others"
+        reason, said = "the call had to wait for others", False
         while time.monotonic() < deadline:
             pool = self._opened()
             try:
@@ -116,7 +117,8 @@ class Database:
             except psycopg.errors.UniqueViolation:
                 raise
             except PASSING as error:
-                reason = _reason(error)
+                if error.sqlstate or not said:  # what the server said tells more than that time ran out after it
+                    reason, said = _reason(error), error.sqlstate is not None
                 if time.monotonic() >= deadline and not isinstance(error, PoolTimeout):
                     pool.drain()  # the network may have forgotten the idle connections as well
             except psycopg.Error as error:
@@ -172,11 +174,12 @@ class Database:
         """
         connection.deadline = time.monotonic() + self.timeout_seconds
         if self._options["prepare_threshold"] is not None:
-            # A statement that nobody waits for any more must not hold on to its session.
+            # A statement or a transaction that nobody goes on with must not hold on to its session, or its locks.
             abandoned_ms = math.ceil((self.timeout_seconds + 1) * 1000)
             connection.execute(
                 "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO;"
-                f" SET statement_timeout = {abandoned_ms}"
+                f" SET statement_timeout = {abandoned_ms};"
+                f" SET idle_in_transaction_session_timeout = {abandoned_ms}"
             )
 
     def _revive(self) -> None:

@@ -1,7 +1,8 @@
 """The runner: brings read models up to the head of the events, batch by batch.
 
-Rows and position change in one transaction, which holds only if the position is still the one that the batch
-began at: a second runner writes nothing twice. An event that a read model cannot take stops that one and no other.
+Rows and position change in one transaction, which begins by locking the position and holds only where it is still
+the one that the batch begins at: of two runners, one does nothing. An event that a read model cannot take stops
+that one just before it, and no other; it is tried again now and then.
 """
 
 import logging
@@ -9,34 +10,34 @@ import time
 from collections.abc import Sequence
 
 import msgspec
-import psycopg
 
-from keyledger.domain import secret
-from keyledger.domain.errors import LedgerUnavailable, UnreadableEvent
-from keyledger.infrastructure import sequence
+from keyledger.domain.errors import LedgerUnavailable
+from keyledger.infrastructure import failure
+from keyledger.infrastructure.advance import HeldUp, Refused, advance
+from keyledger.infrastructure.batch import Batches
 from keyledger.infrastructure.codec import EventCodec
-from keyledger.infrastructure.connection import DeadlineConnection
-from keyledger.infrastructure.database import PASSING, Database
+from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
-from keyledger.infrastructure.read_model import ReadModel, Tables
-from keyledger.infrastructure.sequence import SequencedRow
+from keyledger.infrastructure.read_model import ReadModel
+from keyledger.infrastructure.sequence import BATCH_EVENTS
 from keyledger.projections.sequenced import SequencedEvent
 
 _log = logging.getLogger("keyledger.projections")
 
-_TRY_AGAIN_SECONDS = 10.0
-_FAILURE_CHARACTERS = 500
+STOPPED_SECONDS = 10.0
+"""How long a read model that has stopped rests."""
+
+_HELD_UP_SECONDS = 1.0
+_POLL_SECONDS = 0.005
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a read model has come, and what its fold keeps between batches."""
+class _Mark(msgspec.Struct):
+    """What a runner knows of a read model: hints, since another runner may move it at any time."""
 
-    position: int
-    state: bytes | None
-
-
-class _Poison(Exception):
-    """The read model cannot take these events; the cause says why."""
+    position: int | None = None
+    limit: int = BATCH_EVENTS
+    resting_until: float = 0.0
+    failure: str | None = None
 
 
 class Runner:
@@ -45,141 +46,117 @@ class Runner:
     def __init__(self, database: Database, codec: EventCodec, read_models: Sequence[ReadModel]) -> None:
         self.read_models = tuple(read_models)
         self._database = database
-        self._codec = codec
-        self._progress: dict[str, Progress] = {}
-        self._try_again_at: dict[str, float] = {}
-        self._read: tuple[int, list[SequencedRow]] = (-1, [])
+        self._batches = Batches(database, codec)
+        self._marks = {model.name: _Mark() for model in read_models}
 
     def step(self, model: ReadModel, head: int) -> int:
         """Apply one batch to one read model; returns to how many events: 0 at the head, or where it stopped.
 
         Raises LedgerUnavailable.
         """
-        if time.monotonic() < self._try_again_at.get(model.name, 0.0):
+        mark = self._marks[model.name]
+        if time.monotonic() < mark.resting_until:
             return 0
-        progress = self._progress.get(model.name) or self._find(model)
-        if progress is None:
+        if mark.position is None:
+            mark.position = self._position(model)
+        if mark.position is None or mark.position >= head:
             return 0
-        self._progress[model.name] = progress
-        if progress.position >= head:
-            return 0
-        rows = self._rows(progress.position)
-        if not rows:
-            return 0
-        events, unreadable = self._decoded(rows)
-        applied = self._apply(model, progress, events) if events else 0
-        if unreadable is not None and applied == len(events):
-            self._stop(model, rows[applied].position, unreadable)
-        return applied
+        events, unreadable = self._batches.after(mark.position)
+        if unreadable is not None:
+            self._stop(model, mark.position + 1, unreadable)
+        return self._apply(model, events) if events else 0
 
     def catch_up(self, position: int, *names: str) -> None:
-        """Bring the read models of these names to a position at least; a second runner may do a part of it.
+        """Bring the read models of these names to a position at least; other runners may do a part of it.
 
-        Raises LedgerUnavailable where one of them stops before.
+        Raises LedgerUnavailable where one of them stops before, when the others are there.
         """
+        stopped: list[LedgerUnavailable] = []
         for model in self.read_models:
             if model.name in names:
-                while (progress := self._find(model)) is not None and progress.position < position:
-                    self._progress[model.name] = progress
-                    if not self.step(model, position) and self._is_behind(model, progress):
-                        raise LedgerUnavailable(
-                            f"the read model {model.name!r} has stopped before position {progress.position + 1}:"
-                            " `keyledger projections status` says why"
-                        )
+                try:
+                    self._catch_up(model, position)
+                except LedgerUnavailable as error:
+                    stopped.append(error)
+        if stopped:
+            raise stopped[0]
 
-    def _is_behind(self, model: ReadModel, progress: Progress) -> bool:
-        """Whether nobody moved it meanwhile."""
-        return self._find(model) == progress
+    def _catch_up(self, model: ReadModel, position: int) -> None:
+        mark, deadline = self._marks[model.name], time.monotonic() + self._database.timeout_seconds
+        mark.resting_until, mark.position = 0.0, self._position(model)
+        while mark.position is None or mark.position < position:
+            before = mark.position
+            if self.step(model, position):
+                deadline = time.monotonic() + self._database.timeout_seconds
+                continue
+            mark.position = self._position(model)
+            if mark.position is None:
+                raise LedgerUnavailable(f"the read model {model.name!r} is another keyledger's: versions differ")
+            if mark.position != before:
+                continue
+            if mark.failure is not None or time.monotonic() >= deadline:
+                reason = mark.failure or "somebody holds a lock on its tables"
+                raise LedgerUnavailable(
+                    f"the read model {model.name!r} has stopped before position {mark.position + 1}: {reason}"
+                )
+            time.sleep(_POLL_SECONDS)
 
-    def _find(self, model: ReadModel) -> Progress | None:
+    def _position(self, model: ReadModel) -> int | None:
         """Where the read model is; None where the database has another version of it."""
         key = {"name": model.name, "version": model.version}
-        row = self._database.run(
-            lambda connection: connection.execute(QUERIES["find_projection"], key, binary=True).fetchone()
-        )
-        return None if row is None else Progress(position=row[0], state=row[1])
+        row = self._database.run(lambda connection: connection.execute(QUERIES["find_projection"], key).fetchone())
+        return None if row is None else row[0]
 
-    def _rows(self, after: int) -> list[SequencedRow]:
-        """The rows after a position; read once for all read models that stand there."""
-        if self._read[0] != after or not self._read[1]:
-            self._read = (after, sequence.read(self._database, after))
-        return self._read[1]
-
-    def _decoded(self, rows: list[SequencedRow]) -> tuple[list[SequencedEvent], UnreadableEvent | None]:
-        """The events up to the first that cannot be read, and why it cannot."""
-        events: list[SequencedEvent] = []
-        try:
-            events.extend(sequence.decoded(self._codec, rows))
-        except UnreadableEvent as error:
-            return events, error
-        return events, None
-
-    def _apply(self, model: ReadModel, progress: Progress, events: Sequence[SequencedEvent]) -> int:
-        """Apply as many of the events as can be; where one cannot, note it."""
-        try:
-            return self._apply_all(model, progress, events)
-        except _Poison as poison:
-            if len(events) == 1:
-                self._stop(model, events[0].position, poison.__cause__)
-                return 0
-        applied = 0
-        for event in events:
-            at = self._progress.get(model.name)
-            if at is None or not self._apply(model, at, [event]):
-                break
-            applied += 1
-        return applied
-
-    def _apply_all(self, model: ReadModel, progress: Progress, events: Sequence[SequencedEvent]) -> int:
-        """Apply all the events, in one transaction. Raises _Poison."""
-
-        def apply(connection: DeadlineConnection) -> Progress | None:
+    def _apply(self, model: ReadModel, events: Sequence[SequencedEvent]) -> int:
+        """Apply the events; where they are refused, the half of them, until the one is found that is to blame."""
+        mark = self._marks[model.name]
+        while True:
+            some = events[: mark.limit]
             try:
-                with connection.transaction():
-                    return _move(model, progress, events, connection)
-            except PASSING:
+                moved = self._database.run(advance(model, some))
+            except HeldUp:
+                mark.resting_until = time.monotonic() + _HELD_UP_SECONDS
+                return 0
+            except LedgerUnavailable:
+                # So that one which is slow does not hold up the others, nor for ever.
+                mark.limit, mark.resting_until = max(1, len(some) // 2), time.monotonic() + _HELD_UP_SECONDS
                 raise
-            except Exception as error:
-                raise _Poison from error
-            return None
+            except Refused as refused:
+                if len(some) == 1 or failure.is_of_all_events(refused.error):
+                    self._stop(model, some[0].position, refused.error)
+                    return 0
+                mark.limit = len(some) // 2
+                continue
+            return self._go_on(model, some) if moved else self._forget(model)
 
-        try:
-            moved = self._database.run(apply)
-        except _Poison:
-            self._progress[model.name] = progress
-            raise
-        if moved is None:
-            self._progress.pop(model.name, None)
-            return 0
-        self._progress[model.name] = moved
-        return len(events)
+    def _go_on(self, model: ReadModel, applied: Sequence[SequencedEvent]) -> int:
+        mark = self._marks[model.name]
+        if mark.failure is not None:
+            _log.info("the read model %r goes on", model.name)
+        mark.position, mark.failure = applied[-1].position, None
+        mark.limit = min(BATCH_EVENTS, 2 * mark.limit)
+        return len(applied)
 
-    def _stop(self, model: ReadModel, position: int, error: BaseException | None) -> None:
-        failure = secret.redact(f"{type(error).__name__}: {error}")[:_FAILURE_CHARACTERS]
+    def _forget(self, model: ReadModel) -> int:
+        """Somebody else moved the read model: ask where it is."""
+        self._marks[model.name].position = None
+        return 0
+
+    def _stop(self, model: ReadModel, position: int, error: Exception) -> None:
+        mark, described = self._marks[model.name], failure.described(error, model)
+        mark.resting_until = time.monotonic() + STOPPED_SECONDS
         parameters = {
             "name": model.name,
             "version": model.version,
             "failed_position": position,
-            "failure": failure,
+            "failure": described,
         }
-        self._database.run(lambda connection: connection.execute(QUERIES["stop_projection"], parameters))
-        self._try_again_at[model.name] = time.monotonic() + _TRY_AGAIN_SECONDS
-        _log.error("the read model %r stopped before position %d: %s", model.name, position, failure)
-
-
-def _move(
-    model: ReadModel, progress: Progress, events: Sequence[SequencedEvent], connection: DeadlineConnection
-) -> Progress | None:
-    """Change the rows and the position; None, and nothing is changed, where another was quicker."""
-    state = model.apply(Tables(connection), progress.state, events)
-    moved = Progress(position=events[-1].position, state=state)
-    parameters = {
-        "name": model.name,
-        "version": model.version,
-        "expected": progress.position,
-        "position": moved.position,
-        "state": moved.state,
-    }
-    if connection.execute(QUERIES["move_projection"], parameters).rowcount == 1:
-        return moved
-    raise psycopg.Rollback
+        noted = self._database.run(
+            lambda connection: connection.execute(QUERIES["stop_projection"], parameters).rowcount
+        )
+        if not noted:
+            mark.resting_until = 0.0
+            self._forget(model)
+        elif described != mark.failure:
+            _log.error("the read model %r stopped before position %d: %s", model.name, position, described)
+            mark.failure = described

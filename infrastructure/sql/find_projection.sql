@@ -1,2 +1,2 @@
--- How far a read model of this version has come, and what its fold keeps between batches.
-SELECT position, state FROM keyledger.projections WHERE name = %(name)s AND version = %(version)s
+-- How far a read model of this version has come.
+SELECT position FROM keyledger.projections WHERE name = %(name)s AND version = %(version)s
