@@ -1,9 +1,9 @@
 """The usage read model: when, from where and how often each key was used, in all and on each day."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from copy import copy
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol, Self, TypeVar, get_args
+from typing import get_args
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from keyledger.projections.sequenced import SequencedEvent
 _OUTCOMES = get_args(Outcome)
 _VALID = _OUTCOMES.index("valid")
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
+_NEVER = 1 << 64
 
 
 class Usage(msgspec.Struct, kw_only=True):
@@ -33,15 +34,20 @@ class Usage(msgspec.Struct, kw_only=True):
     last_used_at: datetime | None = None
     last_address: str | None = None
 
-    def add(self, other: Self) -> None:
+    def add(self, other: "Usage") -> None:
         """Count what comes later in position."""
         self.uses += other.uses
         self.refused += other.refused
-        first, last = other.first_used_at, other.last_used_at
-        if first is not None and (self.first_used_at is None or first < self.first_used_at):
-            self.first_used_at, self.first_address = first, other.first_address
-        if last is not None and (self.last_used_at is None or last >= self.last_used_at):
-            self.last_used_at, self.last_address = last, other.last_address
+        if other.first_used_at is not None and other.last_used_at is not None:
+            self.meet(other.first_used_at, other.first_address)
+            self.meet(other.last_used_at, other.last_address)
+
+    def meet(self, moment: datetime, address: str | None) -> None:
+        """See whether an accepted use, later in position, is the first or the last."""
+        if self.first_used_at is None or moment < self.first_used_at:
+            self.first_used_at, self.first_address = moment, address
+        if self.last_used_at is None or moment >= self.last_used_at:
+            self.last_used_at, self.last_address = moment, address
 
 
 class UsageDay(msgspec.Struct, kw_only=True):
@@ -52,7 +58,7 @@ class UsageDay(msgspec.Struct, kw_only=True):
     uses: int = 0
     refused: int = 0
 
-    def add(self, other: Self) -> None:
+    def add(self, other: "UsageDay") -> None:
         """Count what comes later in position."""
         self.uses += other.uses
         self.refused += other.refused
@@ -65,14 +71,6 @@ class UsageRows(msgspec.Struct, frozen=True, kw_only=True):
     days: dict[tuple[UUID, date], UsageDay]
 
 
-class _Row(Protocol):
-    def add(self, other: Self) -> None: ...
-
-
-K = TypeVar("K")
-R = TypeVar("R", bound=_Row)
-
-
 def fold(before: UsageRows, events: Iterable[SequencedEvent]) -> UsageRows:
     """The rows after the events: those of before, and those of every key and day that the events speak of.
 
@@ -83,61 +81,63 @@ def fold(before: UsageRows, events: Iterable[SequencedEvent]) -> UsageRows:
 
 def joined(before: UsageRows, later: UsageRows) -> UsageRows:
     """The rows of two spans of positions, one after the other, as those of one."""
-    rows = UsageRows(keys=_copies(before.keys), days=_copies(before.days))
-    _add(rows.keys, later.keys)
-    _add(rows.days, later.days)
-    return rows
+    keys = {key_id: copy(usage) for key_id, usage in before.keys.items()}
+    for key_id, usage in later.keys.items():
+        keys.setdefault(key_id, Usage(id=key_id)).add(usage)
+    days = {key: copy(row) for key, row in before.days.items()}
+    for key, row in later.days.items():
+        days.setdefault(key, UsageDay(id=row.id, day=row.day)).add(row)
+    return UsageRows(keys=keys, days=days)
 
 
 def counted(events: Iterable[SequencedEvent]) -> UsageRows:
     """The rows as if there were no events but these. Raises UnreadableEvent."""
-    rows = UsageRows(keys={}, days={})
+    found: dict[UUID, tuple[Usage, dict[date, UsageDay]]] = {}
     for sequenced in events:
         if isinstance(sequenced.event, KeyUsed):
-            _count(rows, sequenced, sequenced.event)
-    return rows
+            key_id = sequenced.originator_id
+            rows = found.get(key_id)
+            if rows is None:
+                found[key_id] = rows = (Usage(id=key_id), {})
+            _count(*rows, sequenced.position, sequenced.event)
+    return UsageRows(
+        keys={key_id: usage for key_id, (usage, _) in found.items()},
+        days={(key_id, day): row for key_id, (_, days) in found.items() for day, row in days.items()},
+    )
 
 
-def _copies(rows: Mapping[K, R]) -> dict[K, R]:
-    return {key: copy(row) for key, row in rows.items()}
+def _count(usage: Usage, days: dict[date, UsageDay], position: int, event: KeyUsed) -> None:
+    """Add an event to its key's rows.
 
-
-def _add(rows: dict[K, R], later: Mapping[K, R]) -> None:
-    for key, row in later.items():
-        if key in rows:
-            rows[key].add(row)
-        else:
-            rows[key] = copy(row)
-
-
-def _count(rows: UsageRows, sequenced: SequencedEvent, event: KeyUsed) -> None:
-    """Works on the numbers of the packed uses: there may be millions, and of few is anything else of interest."""
+    Of the packed uses it looks at the numbers alone: there may be millions, and of most nothing else matters.
+    """
     start = event.occurred_at.astimezone(UTC)
-    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    moment = (start - midnight) // timedelta(microseconds=1)
-    days = {moment // _DAY: [0, event.refused_unlisted]} if event.refused_unlisted else {}
-    first = last = (moment, 0)
-    uses = 0
-    for since, outcome, address, *_ in event.rows:
+    moment = begin = ((start.hour * 60 + start.minute) * 60 + start.second) * 1_000_000 + start.microsecond
+    found: dict[int, list[int]] = {}
+    first, last, first_text, last_text = _NEVER, -_NEVER, 0, 0
+    for since, outcome, address, _, _, _, _ in event.rows:
         moment += since
-        day = days.get(moment // _DAY) or days.setdefault(moment // _DAY, [0, 0])
+        day = found.get(moment // _DAY) or found.setdefault(moment // _DAY, [0, 0])
         if outcome == _VALID:
-            uses += 1
             day[0] += 1
-            if uses == 1 or moment < first[0]:
-                first = moment, address
-            if uses == 1 or moment >= last[0]:
-                last = moment, address
+            if moment < first:
+                first, first_text = moment, address
+            if moment >= last:
+                last, last_text = moment, address
         elif 0 <= outcome < len(_OUTCOMES):
             day[1] += 1
         else:
-            raise UnreadableEvent(f"position {sequenced.position}: there is no outcome {outcome}")
-    key_id, texts = sequenced.originator_id, (None, *event.texts)
-    usage = Usage(id=key_id, uses=uses, refused=sum(refused for _, refused in days.values()))
-    if uses:
-        usage.first_used_at, usage.first_address = midnight + timedelta(microseconds=first[0]), texts[first[1]]
-        usage.last_used_at, usage.last_address = midnight + timedelta(microseconds=last[0]), texts[last[1]]
-    _add(rows.keys, {key_id: usage})
-    for number, (accepted, refused) in days.items():
-        day_of = midnight.date() + timedelta(days=number)
-        _add(rows.days, {(key_id, day_of): UsageDay(id=key_id, day=day_of, uses=accepted, refused=refused)})
+            raise UnreadableEvent(f"position {position}: there is no outcome {outcome}")
+    if event.refused_unlisted:
+        found.setdefault(0, [0, 0])[1] += event.refused_unlisted
+    for number, (uses, refused) in found.items():
+        usage.uses += uses
+        usage.refused += refused
+        on = start.date() + timedelta(days=number)
+        row = days.get(on) or days.setdefault(on, UsageDay(id=usage.id, day=on))
+        row.uses += uses
+        row.refused += refused
+    if last != -_NEVER:
+        texts = (None, *event.texts)
+        usage.meet(start + timedelta(microseconds=first - begin), texts[first_text])
+        usage.meet(start + timedelta(microseconds=last - begin), texts[last_text])

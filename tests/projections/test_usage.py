@@ -96,7 +96,9 @@ def test_a_moment_in_another_zone_is_counted_on_its_day_in_utc() -> None:
 
 
 def test_keys_are_counted_apart_and_other_events_not_at_all() -> None:
-    events = sequenced(created(), used(use(1))) + sequenced(used(use(2), use(3)), updated(description="x"), key=OTHER)
+    events = sequenced(created(), used(use(1))) + sequenced(
+        used(use(2), use(3)), updated(description="x"), key=OTHER
+    )
 
     rows = fold(NOTHING, [*events, *sequenced(revoked())])
 
