@@ -1,6 +1,7 @@
 """The read models that the runner keeps, each a projection with its tables."""
 
 from keyledger.infrastructure.read_model import ReadModel
+from keyledger.infrastructure.read_models.history import HistoryModel
 from keyledger.infrastructure.read_models.usage import UsageModel
 
-READ_MODELS: tuple[ReadModel, ...] = (UsageModel(),)
+READ_MODELS: tuple[ReadModel, ...] = (UsageModel(), HistoryModel())

@@ -1,0 +1,107 @@
+"""The audit history: one row an event, which says whose key it was, who acted, and when."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from keyledger.domain.actor import Actor
+from keyledger.domain.errors import UnreadableEvent
+from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated
+from keyledger.projections.history_entry import moments
+from keyledger.projections.sequenced import SequencedEvent
+
+LATE = timedelta(seconds=60)
+"""An event is late where it begins by more than this before the latest moment of the events up to it."""
+
+_NOBODY = Actor()
+
+
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `history`.
+
+    `subject` is the key's after the event; the four fields after it are the actor's. `first_at` and `last_at` are
+    those of its entries. `high_at` is the latest `last_at` up to this position. `entries` is how many there are;
+    `revoked` whether the key was revoked before the event.
+    """
+
+    position: int
+    originator_id: UUID
+    originator_version: int
+    topic: str
+    subject: str
+    user_id: str | None
+    organization_id: str | None
+    ip_address: str | None
+    request_id: str | None
+    first_at: datetime
+    last_at: datetime
+    high_at: datetime
+    late: bool
+    entries: int
+    revoked: bool
+
+
+class KeyState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the next row of a key needs of those before."""
+
+    subject: str
+    revoked: bool = False
+
+    def after(self, event: Event) -> "KeyState":
+        """The state after an event."""
+        if isinstance(event, KeyUpdated) and isinstance(event.changes.subject, str):
+            return KeyState(subject=event.changes.subject, revoked=self.revoked)
+        return KeyState(subject=self.subject, revoked=self.revoked or isinstance(event, KeyRevoked))
+
+
+def fold(
+    before: Mapping[UUID, KeyState], high_at: datetime | None, events: Iterable[SequencedEvent]
+) -> list[HistoryRow]:
+    """The rows of events, given their keys' states and the `high_at` before them.
+
+    Raises UnreadableEvent for a stream that does not begin with a KeyCreated.
+    """
+    keys, rows = dict(before), []
+    for sequenced in events:
+        key_id, event = sequenced.originator_id, sequenced.event
+        key = keys.get(key_id) or _created(sequenced)
+        keys[key_id] = after = key.after(event)
+        row = _row(sequenced, after.subject, key.revoked, high_at)
+        high_at = row.high_at
+        rows.append(row)
+    return rows
+
+
+def _created(sequenced: SequencedEvent) -> KeyState:
+    if not isinstance(sequenced.event, KeyCreated):
+        raise UnreadableEvent(
+            f"position {sequenced.position}: the stream begins with a {sequenced.event.topic}, not a KeyCreated"
+        )
+    return KeyState(subject=sequenced.event.subject)
+
+
+def _row(sequenced: SequencedEvent, subject: str, revoked: bool, high_before: datetime | None) -> HistoryRow:
+    event = sequenced.event
+    actor = event.actor or _NOBODY
+    found = moments(event)
+    first_at, last_at = min(found, default=event.occurred_at), max(found, default=event.occurred_at)
+    high_at = last_at if high_before is None else max(high_before, last_at)
+    return HistoryRow(
+        position=sequenced.position,
+        originator_id=sequenced.originator_id,
+        originator_version=sequenced.originator_version,
+        topic=event.topic,
+        subject=subject,
+        user_id=actor.user_id,
+        organization_id=actor.organization_id,
+        ip_address=actor.ip_address,
+        request_id=actor.request_id,
+        first_at=first_at,
+        last_at=last_at,
+        high_at=high_at,
+        late=high_at - first_at > LATE,
+        entries=len(found),
+        revoked=revoked,
+    )
