@@ -28,7 +28,7 @@ from keyledger.domain.errors import (
 from keyledger.domain.use import Use
 from keyledger.ledger import KeyLedger
 from keyledger.settings import Settings
-from keyledger.verifier import Verification
+from keyledger.verification import Verification
 
 __all__ = [
     "APIKey",

@@ -29,11 +29,11 @@ from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.infrastructure.use_recorder import UseRecorder
 from keyledger.infrastructure.worker import Worker
+from keyledger.memory import Memory
 from keyledger.replay import Replay
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
-from keyledger.verifier import Verifier
 
 
 class KeyLedger(ActingLedger):
@@ -61,8 +61,9 @@ class KeyLedger(ActingLedger):
             buffer_limit_uses=settings.buffer_limit_uses,
             refused_limit_per_key=settings.refused_limit_per_key,
         )
-        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
-        verifier = Verifier(views, ring, self._recorder, api_keys.get)
+        self._memory = Memory(database, settings)
+        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now, self._memory.changes)
+        verifier = self._memory.verifier(views, ring, self._recorder, api_keys.get)
         self.replay = Replay(database, codec, api_keys.get)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
@@ -180,6 +181,7 @@ class KeyLedger(ActingLedger):
             self._recorder.close()
             self._closed = True
             exits.discard(self)
+            self._memory.close()
             self._worker.close()
             self._database.close()
             if self._server is not None:

@@ -12,6 +12,7 @@ from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 
 PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
+LEASE_MOST_SECONDS = 10.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_timeout_seconds: the longest any call waits for PostgreSQL before it raises LedgerUnavailable.
     max_connections: connections of this process to PostgreSQL at most.
     prepared_statements: False behind pgbouncer in transaction mode.
+    cache_entries: keys kept in memory at most, at some 350 bytes each; 0 to read PostgreSQL at each verification.
+    lease_seconds: how long this process may decide from memory after it last heard of the primary, up to 10: for
+        so long at most is a key accepted after it was revoked.
+    feed_interval_seconds: how often it asks the primary what changed; at most half a lease.
     flush_interval_seconds, flush_after_uses: recorded uses are stored after the interval or after so many.
     buffer_limit_uses: with so many uses waiting to be stored, no more verifications are accepted.
     background_worker: whether this process helps to number events and to keep read models up to date. One process
@@ -32,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_timeout_seconds: float = 5.0
     max_connections: int = 20
     prepared_statements: bool = True
+    cache_entries: int = 100_000
+    lease_seconds: float = 1.0
+    feed_interval_seconds: float = 0.25
     flush_interval_seconds: float = 1.0
     flush_after_uses: int = 10_000
     buffer_limit_uses: int = 200_000
@@ -46,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidArgument(field, "a number of seconds above 0, up to a day")
         for field in ("max_connections", "flush_after_uses", "buffer_limit_uses", "refused_limit_per_key"):
             arguments.integer(field, getattr(self, field), minimum=1)
+        arguments.integer("cache_entries", self.cache_entries, minimum=0)
+        _check_lease(self.lease_seconds, self.feed_interval_seconds)
         for field in ("prepared_statements", "background_worker"):
             arguments.boolean(field, getattr(self, field))
         if self.peppers is not None:
@@ -62,6 +72,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def pepper_bytes(self) -> dict[str, bytes]:
         """The peppers given here, else those of the environment."""
         return dict(self.peppers) if self.peppers is not None else _from_environment()
+
+
+def _check_lease(lease_seconds: object, feed_interval_seconds: object) -> None:
+    lease = _seconds("lease_seconds", lease_seconds, LEASE_MOST_SECONDS)
+    if _seconds("feed_interval_seconds", feed_interval_seconds, LEASE_MOST_SECONDS) > lease / 2:
+        raise InvalidArgument("feed_interval_seconds", "at most half of lease_seconds")
+
+
+def _seconds(field: str, value: object, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
+        raise InvalidArgument(field, f"a number of seconds above 0, up to {most:g}")
+    return value
 
 
 def _from_environment() -> dict[str, bytes]:
