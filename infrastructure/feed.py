@@ -5,6 +5,7 @@ Everything that is decided about answers is decided here; who carries questions 
 """
 
 import logging
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import msgspec
@@ -50,6 +51,22 @@ class Answer(msgspec.Struct, frozen=True):
     registered_seconds: float | None
 
 
+class Link(Protocol):
+    """Who carries questions to the primary."""
+
+    def ask(self, question: Question) -> Answer:
+        """The answer to a question."""
+        ...
+
+    def register(self, question: Question, lease_seconds: float) -> None:
+        """Register the verifier, or register it for longer."""
+        ...
+
+    def acknowledge(self, question: Question, barrier: int) -> None:
+        """Say that the verifier has seen a barrier."""
+        ...
+
+
 class Feed:
     """Keeps a cache and a lease true to the primary, answer by answer. One question at a time."""
 
@@ -64,6 +81,17 @@ class Feed:
         self.verifier = uuid4()
         self._server: str | None = None
         self._head: int | None = None
+
+    def ask(self, link: Link) -> Answer:
+        """One question, and what its answer asks for. Raises what the link raises."""
+        question = self.question()
+        answer = link.ask(question)
+        self.accept(question, answer)
+        if answer.server is not None and should_renew(answer):
+            link.register(question, self._lease.seconds)
+        if answer.acknowledged is not None and answer.barrier > answer.acknowledged:
+            link.acknowledge(question, answer.barrier)  # what was committed before the barrier is dropped by now
+        return answer
 
     def question(self) -> Question:
         """What to ask now; the lease counts from here."""

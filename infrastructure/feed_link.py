@@ -5,6 +5,7 @@ import select
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
@@ -57,10 +58,10 @@ class FeedLink:
         """Say that the verifier has seen a barrier."""
         self._run("acknowledge_barrier", {"verifier": question.verifier, "barrier": barrier})
 
-    def leave(self, question: Question) -> None:
+    def leave(self, verifier: UUID) -> None:
         """Say that the verifier decides no more; only where there is a connection to say it on."""
         if self._connection is not None:
-            self._run("leave_verifiers", {"verifier": question.verifier})
+            self._run("leave_verifiers", {"verifier": verifier})
 
     def announce(self, digits: Sequence[str]) -> None:
         """Tell every verifier that these keys changed."""

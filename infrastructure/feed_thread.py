@@ -16,7 +16,7 @@ from keyledger.domain.errors import KeyLedgerError, LedgerClosed, LedgerUnavaila
 from keyledger.domain.secret import digits_of_id
 from keyledger.infrastructure.clock import Clock
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.feed import Answer, Feed, Question, must_register, should_renew
+from keyledger.infrastructure.feed import Answer, Feed, must_register
 from keyledger.infrastructure.feed_link import FeedLink, payloads
 from keyledger.infrastructure.key_cache import KeyCache
 from keyledger.infrastructure.lease import Lease
@@ -148,28 +148,22 @@ class FeedThread:
                 bell.send(b"\0")
 
     def _work(self) -> None:
-        question = self._feed.question()
         while not self._closed:
-            question = self._feed.question()
             try:
-                self._round(question)
-                self._rest(question.sent_at + self._interval_seconds)
+                until = self._clock() + self._interval_seconds
+                self._round()
+                self._rest(until)
             except LedgerClosed:
                 break
             except Exception as error:
                 self._failed(error)
-        self._end(question)
+        self._end()
 
-    def _round(self, question: Question) -> None:
-        """One question, and what its answer asks for."""
+    def _round(self) -> None:
+        """One question; whoever waits for a lease looks again."""
         self._asked = False
-        answer = self._link.ask(question)
-        self._feed.accept(question, answer)
-        if should_renew(answer) and answer.server is not None:
-            self._link.register(question, self._lease.seconds)
-            self._asked = must_register(answer, self._lease.seconds)
-        if answer.acknowledged is not None and answer.barrier > answer.acknowledged:
-            self._link.acknowledge(question, answer.barrier)
+        answer = self._feed.ask(self._link)
+        self._asked |= must_register(answer, self._lease.seconds)
         with self._answered:
             self._answered.notify_all()
         self._relieve(answer)
@@ -217,10 +211,10 @@ class FeedThread:
         self._database.revive()
         time.sleep(_FAILED_SECONDS)
 
-    def _end(self, question: Question) -> None:
+    def _end(self) -> None:
         with suppress(psycopg.Error, KeyLedgerError):
             self._tell()
-            self._link.leave(question)
+            self._link.leave(self._feed.verifier)
         self._link.close()
         self._close_bell()
 
