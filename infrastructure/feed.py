@@ -62,8 +62,8 @@ class Link(Protocol):
         """Register the verifier, or register it for longer."""
         ...
 
-    def acknowledge(self, question: Question, barrier: int) -> None:
-        """Say that the verifier has seen a barrier."""
+    def acknowledge(self, question: Question, answer: Answer) -> None:
+        """Say that the verifier has seen the barrier of an answer, to the server that answered."""
         ...
 
 
@@ -90,7 +90,7 @@ class Feed:
         if answer.server is not None and should_renew(answer):
             link.register(question, self._lease.seconds)
         if answer.acknowledged is not None and answer.barrier > answer.acknowledged:
-            link.acknowledge(question, answer.barrier)  # what was committed before the barrier is dropped by now
+            link.acknowledge(question, answer)  # what was committed before the barrier is dropped by now
         return answer
 
     def question(self) -> Question:

@@ -54,9 +54,10 @@ class FeedLink:
         }
         self._run("register_verifier", parameters)
 
-    def acknowledge(self, question: Question, barrier: int) -> None:
-        """Say that the verifier has seen a barrier."""
-        self._run("acknowledge_barrier", {"verifier": question.verifier, "barrier": barrier})
+    def acknowledge(self, question: Question, answer: Answer) -> None:
+        """Say that the verifier has seen the barrier of an answer, to the server that answered."""
+        parameters = {"verifier": question.verifier, "barrier": answer.barrier, "server": answer.server}
+        self._run("acknowledge_barrier", parameters)
 
     def leave(self, verifier: UUID) -> None:
         """Say that the verifier decides no more; only where there is a connection to say it on."""

@@ -1,7 +1,7 @@
-"""A process of the simulation: the classes that ship, on a clock, a network and a scheduler that are not to be trusted."""
+"""A process of the simulation: the classes that ship, on a clock, a network and a scheduler not to be trusted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 LEASE_SECONDS = 1.0
 INTERVAL_SECONDS = 0.25
-CACHE_ENTRIES = 5  # of six keys: some are forgotten
+CACHE_ENTRIES = (3, 8, 8)  # of six keys: in some processes, some are forgotten
 TIMEOUT_SECONDS = 1.5
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -55,6 +55,11 @@ class Network:
         """Lose everything for so long."""
         self._cut_until = self._world.now + seconds
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether everything is lost now."""
+        return self._world.now < self._cut_until
+
     def call(self, wait_seconds: float, statement: Callable[[], T]) -> T:
         """Run a statement over there, at some moment, and return with its answer at a later one."""
         sent = self._world.now
@@ -66,7 +71,7 @@ class Network:
     def _pass(self, sent: float, wait_seconds: float) -> None:
         chance = self._world.random
         self._world.sleep(chance.uniform(0.1, 0.9) if chance.random() < 0.1 else chance.uniform(0.0005, 0.02))
-        if self._world.now < self._cut_until or self._world.now > sent + wait_seconds:
+        if self.is_cut or self._world.now > sent + wait_seconds:
             self._world.sleep(max(0.0, sent + wait_seconds - self._world.now))
             raise LedgerUnavailable("lost")
 
@@ -87,7 +92,7 @@ class Process:
         unpacker = Unpacker()
         unpacker.get = _no_reload
         self.lease = parts.lease(LEASE_SECONDS, self.clock)
-        self.cache = parts.cache(CACHE_ENTRIES, unpacker)
+        self.cache = parts.cache(world.random.choice(CACHE_ENTRIES), unpacker)
         self.feed = parts.feed(self.cache, self.lease, self.clock)
         self._link = _Link(self.network, server)
         # What is between the verifier and the ledger is this class.
@@ -109,9 +114,9 @@ class Process:
         self._stopped_until = self._world.now + seconds
 
     def clock(self) -> float:
-        """The process's clock, which is a little fast or slow; whoever looks at it may be held up before he does."""
+        """The process's clock, a little fast or slow; whoever looks at it may be held up before he does."""
         if self._world.chance(0.02):
-            self._world.sleep(self._world.random.expovariate(5.0))
+            self._world.sleep(self._world.random.expovariate(self._world.random.choice([50.0, 5.0, 1.0])))
         if self._world.now < self._stopped_until:
             self._world.sleep(self._stopped_until - self._world.now)
         return self._offset + self._world.now * self._rate
@@ -127,9 +132,10 @@ class Process:
                 self._world.sleep(INTERVAL_SECONDS * self._world.random.uniform(0.2, 1.0))
 
     def notified(self, payload: str) -> None:
-        """A notification came."""
+        """A notification came, unless it was lost on its way."""
         self.clock()
-        self.feed.heed(payload)
+        if not self.network.is_cut:
+            self.feed.heed(payload)
 
     def await_lease(self, deadline: float) -> None:
         """As the feed's thread has a verification wait."""
@@ -195,8 +201,8 @@ class _Link:
     def register(self, question: Question, lease_seconds: float) -> None:
         self._network.call(LEASE_SECONDS, lambda: self._server.register(question, lease_seconds))
 
-    def acknowledge(self, question: Question, barrier: int) -> None:
-        self._network.call(LEASE_SECONDS, lambda: self._server.acknowledge(question, barrier))
+    def acknowledge(self, question: Question, answer: Answer) -> None:
+        self._network.call(LEASE_SECONDS, lambda: self._server.acknowledge(question, answer))
 
 
 SECRETS: dict[UUID, str] = {}
@@ -226,8 +232,3 @@ def _view(key_id: UUID, state: State, database_time: float) -> KeyView:
 
 def _no_reload(_: str) -> APIKey:
     raise NotImplementedError
-
-
-def with_lag(parts: Parts, seconds: float) -> Parts:
-    """The same, reading keys from a standby."""
-    return replace(parts, replica_lag_seconds=seconds)

@@ -28,12 +28,19 @@ class Scenario:
         self.world = World(seed)
         self.truth = Truth()
         self.server = Server(self.world, self.truth, parts.asks)
-        self._processes = [
-            Process(self.world, self.server, self.truth, parts, PEPPERS) for _ in range(PROCESSES)
-        ]
+        self._processes = [Process(self.world, self.server, self.truth, parts, PEPPERS) for _ in range(PROCESSES)]
         self._keys: list[UUID] = []
         for _ in range(KEYS):
             self._create(0)
+        self._changed = self._keys[0]
+        # Each world has dangers of its own: where everything fails at once, most of it is never met.
+        choice = self.world.random.choice
+        self._cuts, self._notifications, self._failovers = (
+            choice([0.0, 0.15]),
+            choice([0.0, 0.5]),
+            choice([0.0, 0.05]),
+        )
+        self._calm_seconds = choice([1.0, 5.0])
 
     def run(self) -> Truth:
         """Let it all happen, and return what was found."""
@@ -41,7 +48,7 @@ class Scenario:
             self.world.spawn(process.run_feed)
             for _ in range(THREADS):
                 self.world.spawn(lambda process=process: self._verify(process))  # type: ignore[misc]
-        for work in (*[self._change] * 4, self._fail, self._fail_over, self._sequence, self._replicate):
+        for work in (*[self._change] * 3, self._fail, self._fail_over, self._sequence, self._replicate):
             self.world.spawn(work)
         self.world.run(SECONDS)
         return self.truth
@@ -56,12 +63,15 @@ class Scenario:
         chance = self.world.random
         while True:
             self.world.sleep(chance.uniform(0.0, 0.05))
-            key_id, wanted = chance.choice(self._keys), chance.choice(WANTED)
+            # What changed last is what a mistake would show in.
+            key_id = self._changed if self.world.chance(0.4) else chance.choice(self._keys)
+            wanted = chance.choice(WANTED)
+            verify = process.verifier.verify_at_once if self.world.chance(0.7) else process.verifier.verify
             try:
-                found = process.verifier.verify(SECRETS[key_id], scopes=wanted)
+                found = verify(SECRETS[key_id], scopes=wanted)
             except LedgerUnavailable:
                 continue
-            if found.valid:
+            if found is not None and found.valid:
                 self.truth.accepted(self.world.now, self.server.time, key_id, wanted)
 
     def _change(self) -> None:
@@ -80,9 +90,12 @@ class Scenario:
                 state = State(scopes=state.scopes, expiration=self.server.time + chance.uniform(0.5, 3.0))
             else:
                 state = State(scopes=chance.choice(SCOPES))
-            if self.world.chance(0.4):  # what would tell another is lost just then
+            if self.world.chance(self._cuts):  # what would tell another is lost just then
                 other = chance.choice([each for each in self._processes if each is not process])
-                self.world.spawn(lambda other=other: other.network.cut(1.5), chance.uniform(0.0, 0.5))  # type: ignore[misc]
+                self.world.spawn(lambda other=other: other.network.cut(1.5), chance.uniform(0.0, 0.3))  # type: ignore[misc]
+            if self.world.chance(self._failovers):  # or the change itself
+                self.world.spawn(lambda: self.server.fail_over(0.5), chance.uniform(0.2, 0.6))
+            self._changed = key_id
             try:
                 process.change(key_id, state)
                 self._notify(digits_of_id(key_id.bytes))
@@ -101,7 +114,7 @@ class Scenario:
     def _notify(self, payload: str) -> None:
         """Tell every process: soon, late, or never."""
         for process in self._processes:
-            if self.world.chance(0.5):
+            if self.world.chance(self._notifications):
                 late = self.world.chance(0.3)
                 delay = self.world.random.uniform(0.5, 5.0) if late else self.world.random.uniform(0.001, 0.1)
                 self.world.spawn(lambda process=process: process.notified(payload), delay)  # type: ignore[misc]
@@ -110,7 +123,7 @@ class Scenario:
         """Cut a process off, or stop it."""
         chance = self.world.random
         while True:
-            self.world.sleep(chance.uniform(0.3, 2.0))
+            self.world.sleep(chance.uniform(0.3, 2.0) * self._calm_seconds)
             process = chance.choice(self._processes)
             fault = chance.choice([process.network.cut, process.stop])
             fault(chance.choice([0.1, 0.5, 2.0, 4.0]))
@@ -118,13 +131,13 @@ class Scenario:
     def _fail_over(self) -> None:
         """A standby takes over, up to half a second behind; never before every process is known to it."""
         while True:
-            self.world.sleep(self.world.random.uniform(4.0, 8.0))
+            self.world.sleep(self.world.random.uniform(4.0, 8.0) * self._calm_seconds)
             self.server.fail_over(self.world.random.choice([0.0, 0.1, 0.5]))
 
     def _sequence(self) -> None:
         """Give positions, mostly at once; sometimes nobody does."""
         while True:
-            self.world.sleep(2.0 if self.world.chance(0.02) else self.world.random.uniform(0.005, 0.3))
+            self.world.sleep(3.0 if self.world.chance(0.03) else self.world.random.uniform(0.005, 0.3))
             self.server.sequence(self.world.random.randint(1, 5))
             self.server.use()
 

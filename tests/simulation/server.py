@@ -1,4 +1,4 @@
-"""A PostgreSQL of the simulation: keys, an outbox, positions, verifiers and barriers; and its standby, which lags."""
+"""A PostgreSQL of the simulation: keys, an outbox, positions, verifiers, barriers; and its standby, which lags."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -91,11 +91,12 @@ class Server:
         _, _, acknowledged = self.tables.verifiers.get(question.verifier, (0.0, 0.0, self.tables.barriers))
         self.tables.verifiers[question.verifier] = self.time + REGISTERED_SECONDS, lease_seconds, acknowledged
 
-    def acknowledge(self, question: Question, barrier: int) -> None:
+    def acknowledge(self, question: Question, answer: Answer) -> None:
         """acknowledge_barrier.sql."""
-        if question.verifier in self.tables.verifiers:
+        if answer.server == self.name and question.verifier in self.tables.verifiers:
             expires_at, lease_seconds, acknowledged = self.tables.verifiers[question.verifier]
-            self.tables.verifiers[question.verifier] = expires_at, lease_seconds, max(acknowledged, barrier)
+            seen = max(acknowledged, answer.barrier)
+            self.tables.verifiers[question.verifier] = expires_at, lease_seconds, seen
 
     def raise_barrier(self) -> int:
         """raise_barrier.sql."""
@@ -122,7 +123,7 @@ class Server:
         return past[-1] if past else self._past[0][1]
 
     def fail_over(self, lag_seconds: float) -> None:
-        """A standby becomes the primary; the old one is fenced off from all but reads on sessions that were open."""
+        """A standby becomes the primary; the old one still answers reads on sessions that were open."""
         before, self.tables = self.tables, deepcopy(self.lagging(lag_seconds))
         self.zombie = self.name, before, self._world.now + 1.0
         self.name = f"server {int(self.name.split()[1]) + 1}"

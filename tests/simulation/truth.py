@@ -1,6 +1,7 @@
 """What is true of every key at every moment, and whether an acceptance may follow from it."""
 
 import math
+import zlib
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -21,12 +22,16 @@ class State:
 
 @dataclass
 class Truth:
-    """Which states a key had, from when until when; and which keys are behind a barrier."""
+    """Which states a key had, from when until when; and which keys are behind a barrier.
+
+    trace: a checksum of every acceptance with its moment.
+    """
 
     spans: dict[UUID, list[tuple[float, float, State]]] = field(default_factory=dict)
     barriers: dict[UUID, float] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     acceptances: int = 0
+    trace: int = 0
 
     def becomes(self, now: float, key_id: UUID, state: State) -> None:
         """The primary has another state of a key from now on."""
@@ -46,6 +51,7 @@ class Truth:
     def accepted(self, now: float, database_time: float, key_id: UUID, wanted: tuple[str, ...]) -> None:
         """Judge an acceptance."""
         self.acceptances += 1
+        self.trace = zlib.crc32(f"{now} {key_id} {wanted}".encode(), self.trace)
         if now > self.barriers.get(key_id, math.inf):
             self.violations.append(f"{now:.3f}: accepted after a barrier of {self.barriers[key_id]:.3f}")
         lately = [state for start, end, state in self.spans[key_id] if end >= now - BOUND_SECONDS and start <= now]
