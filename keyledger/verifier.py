@@ -59,7 +59,7 @@ class Verifier:
         """`get` is how the keys that are found are reloaded."""
         self._views = views
         self._peppers = peppers
-        self._record = recorder.record
+        self._recorder = recorder
         self._get = get
 
     def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
@@ -92,7 +92,7 @@ class Verifier:
         if view is None:
             return _NOT_FOUND
         code = _with_scopes(_code(view), view.scopes, wanted) if right else "not_found"
-        self._record(key_id, code, use)
+        self._recorder.record(key_id, code, use)
         key = api_key(view, self._get) if right else None
         return Verification(valid=code == "valid", code=code, api_key=key)
 
@@ -150,7 +150,7 @@ class CachingVerifier(Verifier):
         answer: Verification = entry.answer
         if wanted and answer.valid and not _grant(entry).allows(wanted):
             answer = Verification(valid=False, code="insufficient_scope", api_key=answer.api_key)
-        self._record(entry.key_id, cast("Outcome", answer.code), use)
+        self._recorder.record(entry.key_id, cast("Outcome", answer.code), use)
         # Last of all, and in this order, as the feed drops before it extends. Should it end here, the use that was
         # recorded is one too many, or once more than accepted: that is rare, and the other way round would lose
         # one.
@@ -183,7 +183,7 @@ class CachingVerifier(Verifier):
             if found.view is None:
                 return _NOT_FOUND
             if not right:
-                self._record(key_id, "not_found", use)
+                self._recorder.record(key_id, "not_found", use)
                 return _NOT_FOUND
             return self._kept(fill, found.view, secret, wanted, use)
         finally:
@@ -194,7 +194,7 @@ class CachingVerifier(Verifier):
     ) -> Verification | None:
         key, found = api_key(view, self._get), _code(view)
         code = _with_scopes(found, view.scopes, wanted)
-        self._record(view.id, code, use)
+        self._recorder.record(view.id, code, use)
         self._cache.store(fill, self._digest(secret), pack(view.id, found, key, view.claims))
         # Last of all, as from memory: the answer may have been on its way for long.
         now, lease = self._clock(), self._lease

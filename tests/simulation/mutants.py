@@ -82,7 +82,7 @@ class StaleFill(CachingVerifier):
         if view is None:
             return None
         code = _with_scopes(_code(view), view.scopes, wanted)
-        self._record(key_id, code, use)
+        self._recorder.record(key_id, code, use)
         return Verification(valid=code == "valid", code=code, api_key=api_key(view, self._get))
 
 
@@ -118,7 +118,7 @@ class LooksFirst(CachingVerifier):
         answer: Verification = entry.answer
         if answer.valid and not _grant(entry).allows(scopes):
             answer = Verification(valid=False, code="insufficient_scope", api_key=answer.api_key)
-        self._record(entry.key_id, answer.code, use)  # type: ignore[arg-type]
+        self._recorder.record(entry.key_id, answer.code, use)  # type: ignore[arg-type]
         return answer
 
 
