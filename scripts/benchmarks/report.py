@@ -30,22 +30,30 @@ def environment(dsn: str) -> None:
     )
 
 
-def latency(title: str, figures: Mapping[str, Figures], *, most: Mapping[str, float]) -> None:
+def latency(
+    title: str,
+    figures: Mapping[str, Figures],
+    *,
+    most: Mapping[str, float],
+    least: Mapping[str, float] | None = None,
+) -> None:
     """A table of times a call; the first row is what the others are compared with.
 
-    `most` has the goal of a row: how many times the first row's median it may take.
+    `most` has the goal of a row: how many times the first row's median it may take; `least`, how many it must.
     """
     table = _table(title, "calls", "median us", "p10", "p90", "times 1st", "goal")
     base = next(iter(figures.values())).median
     for name, found in figures.items():
         ratio = found.median / base
         goal = f"at most {most[name]:g}: {_verdict(ratio <= most[name])}" if name in most else ""
+        if least and name in least:
+            goal = f"at least {least[name]:g}: {_verdict(ratio >= least[name])}"
         table.add_row(
             name,
             str(found.count),
-            f"{found.median:,.0f}",
-            f"{found.p10:,.0f}",
-            f"{found.p90:,.0f}",
+            _microseconds(found.median),
+            _microseconds(found.p10),
+            _microseconds(found.p90),
             f"{ratio:.2f}",
             goal,
         )
@@ -73,6 +81,15 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
             goal,
         )
     _console.print(table)
+
+
+def note(text: str) -> None:
+    """What stands below a table."""
+    _console.print(text)
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def _table(title: str, *columns: str) -> Table:
