@@ -4,6 +4,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
 
 from scripts.benchmarks import report
 from scripts.benchmarks.databases import new_database
@@ -19,10 +22,13 @@ LEAST = {"djangorestframework-api-key": 150, "better-auth": 500}
 SHORTER = 10
 """How many times the peers' calls keyledger makes in its turn: its calls are that much shorter, or more."""
 
+WARM_UP = 5
+"""Turns' worth of calls before the first turn: Node.js has compiled what it will by then."""
+
 NOTES = {
     "keyledger": "one SELECT, one HMAC-SHA-256; the use is recorded, in memory, and stored by the next flush",
-    "djangorestframework-api-key": "one SELECT, one SHA-512; no use is recorded",
-    "better-auth": "one SELECT, one SHA-256, and two UPDATEs, each committed: the key's last use alone is kept",
+    "djangorestframework-api-key": "one SELECT on a connection that stays open, one SHA-512; no use is recorded",
+    "better-auth": "one SELECT, one SHA-256, two UPDATEs, each committed; of the uses the latest is kept",
 }
 
 
@@ -31,32 +37,35 @@ def run(dsn: str, scale: Scale, peers: Peers) -> None:
     with _contenders(dsn, peers) as contenders:
         found: dict[str, list[float]] = {name: [] for name in contenders}
         order = list(contenders.items())
-        for turn in range(scale.rounds + 1):
+        for one in contenders.values():
+            one.turn(WARM_UP * scale.reads_per_round)
+        for _ in range(scale.rounds):
             for name, one in order:
-                values = one.turn(scale.reads_per_round * (1 if name in LEAST else SHORTER))
-                found[name] += values if turn else []  # the first is a warm-up
+                found[name] += one.turn(scale.reads_per_round * (1 if name in LEAST else SHORTER))
             order.reverse()
         figures = {name: Figures.of(values) for name, values in found.items()}
         report.latency(f"verify, 1 caller, {KEYS} keys, beside peers", figures, most={}, least=LEAST)
         for name, one in contenders.items():
-            report.note(f"{one.versions}: {NOTES[name]}.")
+            report.note(f"- {one.versions}: {NOTES[name]}.")
 
 
 @contextmanager
 def _contenders(dsn: str, peers: Peers) -> Iterator[dict[str, Contender]]:
     """Each in a process of its own, with a database of its own on the one server."""
-    program = shutil.copy(SOURCES / "better_auth_peer.mjs", peers.better_auth)  # beside its node_modules
     with ExitStack() as stack:
+        found = {}
+        for name, command in _commands(peers).items():
+            own = stack.enter_context(new_database(dsn, migrated=name not in LEAST))
+            found[name] = stack.enter_context(contender(name, command, own, keys=KEYS))
+            with psycopg.connect(own, autocommit=True) as connection:  # or the server does it while we measure
+                connection.execute("VACUUM ANALYZE")
+        yield found
 
-        def start(name: str, *command: object, migrated: bool = False) -> Contender:
-            own = stack.enter_context(new_database(dsn, migrated=migrated))
-            return stack.enter_context(contender(name, [*map(str, command)], own, keys=KEYS))
 
-        modules = "scripts.benchmarks.peers."
-        yield {
-            "keyledger": start("keyledger", sys.executable, "-m", f"{modules}keyledger_peer", migrated=True),
-            "djangorestframework-api-key": start(
-                "djangorestframework-api-key", peers.django, "-m", f"{modules}django_peer"
-            ),
-            "better-auth": start("better-auth", peers.node, program),
-        }
+def _commands(peers: Peers) -> dict[str, list[str | Path]]:
+    program = shutil.copy(SOURCES / "better_auth_peer.mjs", peers.better_auth)  # beside its node_modules
+    return {
+        "keyledger": [sys.executable, "-m", "scripts.benchmarks.peers.keyledger_peer"],
+        "djangorestframework-api-key": [peers.django, "-m", "scripts.benchmarks.peers.django_peer"],
+        "better-auth": [peers.node, program],
+    }
