@@ -1,4 +1,4 @@
--- One page of a subject's keys, newest first, with the number of all that match; an empty page is one row of NULLs.
+-- One page of a subject's keys, newest first, with the number of all; an empty page is one row of NULLs.
 WITH matching AS NOT MATERIALIZED (
     SELECT k.*, coalesce(k.expiration <= statement_timestamp(), false) AS expired
     FROM keyledger.api_keys AS k
@@ -6,7 +6,6 @@ WITH matching AS NOT MATERIALIZED (
         AND (%(include_invalid)s OR (
             k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
         ))
-        AND (%(pattern)s::text IS NULL OR k.name_search LIKE %(pattern)s)
 )
 SELECT
     total.count, k.id, k.type, k.name, k.subject, k.description, k.claims, k.scopes, k.created_at, k.created_by,
