@@ -12,7 +12,8 @@ SELECT
     k.updated_at, k.expiration, k.revoked_at, k.revocation_reason, k.expired, k.last_used_at
 FROM (SELECT count(*) FROM matching) AS total
 LEFT JOIN LATERAL (
-    SELECT m.*, u.last_used_at FROM matching AS m LEFT JOIN keyledger.key_usage AS u ON u.id = m.id
-    ORDER BY m.created_at DESC, m.id DESC LIMIT %(limit)s OFFSET %(offset)s
+    SELECT page.*, u.last_used_at
+    FROM (SELECT * FROM matching ORDER BY created_at DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s) AS page
+    LEFT JOIN keyledger.key_usage AS u ON u.id = page.id
 ) AS k ON true
 ORDER BY k.created_at DESC, k.id DESC

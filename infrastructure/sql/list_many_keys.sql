@@ -1,7 +1,8 @@
 -- One page of the keys of a subject that has many, newest first, with the number of all; an empty page is one row of
 -- NULLs. It walks down the tree of counts to the buckets that hold the page, and reads the keys of these alone. What
 -- the counts do not know yet is added to them: how each key is that has changed since, less how it was counted.
--- No row at all where the counts are too far behind for that.
+-- No row at all where the counts are too far behind for that. Limits, also where they limit nothing, keep the plan
+-- from reading whole subjects, which to a plan that is made for any subject seem small.
 WITH RECURSIVE known AS MATERIALIZED (
     SELECT position, coalesce(convert_from(state, 'UTF8')::timestamptz, '-infinity') AS settled_at
     FROM keyledger.projections WHERE name = %(name)s AND version = %(version)s
@@ -11,8 +12,17 @@ WITH RECURSIVE known AS MATERIALIZED (
     SELECT originator_id FROM keyledger.positions
     WHERE topic <> 'KeyUsed' AND position > (SELECT position FROM known)
     LIMIT %(most_waiting)s + 1
+), expired AS MATERIALIZED (
+    SELECT l.id, l.subject, l.created_at, l.expiration
+    FROM known CROSS JOIN LATERAL (
+        SELECT * FROM keyledger.listed_keys
+        WHERE NOT revoked AND expiration > least(known.settled_at, statement_timestamp())
+            AND expiration <= greatest(known.settled_at, statement_timestamp())
+        ORDER BY expiration LIMIT %(most_waiting)s + 1
+    ) AS l
 ), usable AS MATERIALIZED (
-    SELECT known.settled_at FROM known WHERE (SELECT count(*) FROM waiting) <= %(most_waiting)s
+    SELECT known.settled_at FROM known
+    WHERE (SELECT count(*) FROM waiting) <= %(most_waiting)s AND (SELECT count(*) FROM expired) <= %(most_waiting)s
 ), changed AS MATERIALIZED (
     SELECT DISTINCT w.id FROM waiting AS w WHERE EXISTS (SELECT FROM usable)
 ), corrections AS MATERIALIZED (
@@ -21,21 +31,21 @@ WITH RECURSIVE known AS MATERIALIZED (
         SELECT k.created_at, (%(include_invalid)s OR (
             k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
         ))::integer AS n
-        FROM changed AS c JOIN keyledger.api_keys AS k ON k.id = c.id
+        FROM changed AS c CROSS JOIN LATERAL (SELECT * FROM keyledger.api_keys WHERE id = c.id LIMIT 1) AS k
         WHERE k.subject = %(subject)s
         UNION ALL
         SELECT l.created_at, -(%(include_invalid)s OR (
             NOT l.revoked AND (l.expiration IS NULL OR l.expiration > u.settled_at)
         ))::integer
-        FROM changed AS c JOIN keyledger.listed_keys AS l ON l.id = c.id CROSS JOIN usable AS u
-        WHERE l.subject = %(subject)s AND l.present
+        FROM usable AS u CROSS JOIN changed AS c CROSS JOIN LATERAL (
+            SELECT * FROM keyledger.listed_keys WHERE id = c.id AND subject = %(subject)s LIMIT 1
+        ) AS l
+        WHERE l.present
         UNION ALL
-        SELECT l.created_at, (l.expiration > statement_timestamp())::integer - (l.expiration > u.settled_at)::integer
-        FROM usable AS u JOIN keyledger.listed_keys AS l
-            ON l.expiration > least(u.settled_at, statement_timestamp())
-            AND l.expiration <= greatest(u.settled_at, statement_timestamp())
-        WHERE NOT %(include_invalid)s AND l.subject = %(subject)s AND NOT l.revoked
-            AND NOT EXISTS (SELECT FROM changed AS c WHERE c.id = l.id)
+        SELECT e.created_at, (e.expiration > statement_timestamp())::integer - (e.expiration > u.settled_at)::integer
+        FROM usable AS u CROSS JOIN expired AS e
+        WHERE NOT %(include_invalid)s AND e.subject = %(subject)s
+            AND NOT EXISTS (SELECT FROM changed AS c WHERE c.id = e.id)
     ) AS each
     WHERE n <> 0
 ), total AS MATERIALIZED (
@@ -86,11 +96,14 @@ LEFT JOIN LATERAL (
     SELECT page.*, u.last_used_at
     FROM (
         SELECT k.*, coalesce(k.expiration <= statement_timestamp(), false) AS expired
-        FROM leaves AS l JOIN keyledger.api_keys AS k
-            ON k.subject = %(subject)s AND k.created_at BETWEEN l.first AND l.last
-        WHERE %(include_invalid)s OR (
-            k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
-        )
+        FROM leaves AS l CROSS JOIN LATERAL (
+            SELECT k.* FROM keyledger.api_keys AS k
+            WHERE k.subject = %(subject)s AND k.created_at BETWEEN l.first AND l.last
+                AND (%(include_invalid)s OR (
+                    k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
+                ))
+            ORDER BY k.created_at DESC, k.id DESC LIMIT %(offset)s::bigint + %(limit)s - l.before
+        ) AS k
         ORDER BY k.created_at DESC, k.id DESC
         LIMIT %(limit)s OFFSET greatest(0, %(offset)s - (SELECT min(before) FROM leaves))
     ) AS page

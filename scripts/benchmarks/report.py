@@ -4,6 +4,7 @@ import os
 import platform
 import statistics
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import psycopg
 from rich.console import Console
@@ -30,16 +31,29 @@ def environment(dsn: str) -> None:
     )
 
 
-def latency(title: str, figures: Mapping[str, Figures], *, most: Mapping[str, float]) -> None:
+def note(text: str) -> None:
+    """A figure that stands in no table."""
+    _console.print(text)
+
+
+def latency(
+    title: str,
+    figures: Mapping[str, Figures],
+    *,
+    most: Mapping[str, float],
+    within: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """A table of times a call; the first row is what the others are compared with.
 
-    `most` has the goal of a row: how many times the first row's median it may take.
+    `most` has the goal of a row: how many times the first row's median it may take; `within`, how many microseconds.
     """
     table = _table(title, "calls", "median us", "p10", "p90", "times 1st", "goal")
     base = next(iter(figures.values())).median
     for name, found in figures.items():
         ratio = found.median / base
-        goal = f"at most {most[name]:g}: {_verdict(ratio <= most[name])}" if name in most else ""
+        goals = [f"at most {most[name]:g}: {_verdict(ratio <= most[name])}"] if name in most else []
+        if name in within:
+            goals.append(f"at most {within[name] / 1_000:g} ms: {_verdict(found.median <= within[name])}")
         table.add_row(
             name,
             str(found.count),
@@ -47,7 +61,7 @@ def latency(title: str, figures: Mapping[str, Figures], *, most: Mapping[str, fl
             f"{found.p10:,.0f}",
             f"{found.p90:,.0f}",
             f"{ratio:.2f}",
-            goal,
+            "\n".join(goals),
         )
     _console.print(table)
 
