@@ -177,7 +177,7 @@ class Database:
             # A statement or a transaction that nobody goes on with must not hold on to its session, or its locks.
             abandoned_ms = math.ceil((self.timeout_seconds + 1) * 1000)
             connection.execute(
-                "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO;"
+                "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO; SET jit = off;"
                 f" SET statement_timeout = {abandoned_ms};"
                 f" SET idle_in_transaction_session_timeout = {abandoned_ms}"
             )

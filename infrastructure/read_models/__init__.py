@@ -2,6 +2,7 @@
 
 from keyledger.infrastructure.read_model import ReadModel
 from keyledger.infrastructure.read_models.history import HistoryModel
+from keyledger.infrastructure.read_models.listing import ListingModel
 from keyledger.infrastructure.read_models.usage import UsageModel
 
-READ_MODELS: tuple[ReadModel, ...] = (UsageModel(), HistoryModel())
+READ_MODELS: tuple[ReadModel, ...] = (UsageModel(), HistoryModel(), ListingModel())

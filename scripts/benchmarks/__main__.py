@@ -9,12 +9,17 @@ from pathlib import Path
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from scripts.benchmarks import load, plain, report, verify, write
+from scripts.benchmarks import lists, load, plain, report, verify, write
 from scripts.benchmarks.peers import comparison, installing
 from scripts.benchmarks.peers.errors import PeerUnavailable
 from scripts.benchmarks.scale import FULL, QUICK, Scale
 
-GROUPS: dict[str, Callable[[str, Scale], None]] = {"write": write.run, "verify": verify.run, "load": load.run}
+GROUPS: dict[str, Callable[[str, Scale], None]] = {
+    "write": write.run,
+    "verify": verify.run,
+    "load": load.run,
+    "lists": lists.run,
+}
 
 
 def main() -> None:
