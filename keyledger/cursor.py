@@ -1,0 +1,45 @@
+"""A cursor: a place in the history as a text for callers, good for one filter and one direction."""
+
+import base64
+import hashlib
+import struct
+
+import msgspec
+
+from keyledger.domain.errors import InvalidArgument
+from keyledger.infrastructure.history_view import HistoryFilter, Place
+
+_FORM = struct.Struct(">BQI8s")
+_VERSION = 1
+_LONGEST = 64
+
+
+def encode(place: Place, wanted: HistoryFilter, *, descending: bool) -> str:
+    """The place as a text of characters that a URL takes as they are."""
+    fields = _FORM.pack(_VERSION, place.position, place.taken, _fingerprint(wanted, descending=descending))
+    return base64.urlsafe_b64encode(fields).decode()
+
+
+def decode(cursor: object, wanted: HistoryFilter, *, descending: bool) -> Place:
+    """The place of a cursor. Raises InvalidArgument for one of another filter or direction, and for garbage."""
+    try:
+        if isinstance(cursor, str) and len(cursor) <= _LONGEST:
+            version, position, taken, fingerprint = _FORM.unpack(base64.urlsafe_b64decode(cursor))
+            place = Place(position=position, taken=taken)
+            if (version, fingerprint) == (_VERSION, _fingerprint(wanted, descending=descending)) and _fits(place):
+                return place
+    except (ValueError, struct.error):
+        pass
+    raise InvalidArgument(
+        "cursor", "a cursor that the history gave for these same filters and this order, or None"
+    )
+
+
+def _fits(place: Place) -> bool:
+    """Whether PostgreSQL has numbers for it."""
+    return place.position < 1 << 63 and place.taken < 1 << 31
+
+
+def _fingerprint(wanted: HistoryFilter, *, descending: bool) -> bytes:
+    """Equal for the same filters and the same direction."""
+    return hashlib.sha256(msgspec.msgpack.encode((wanted, descending))).digest()[:8]
