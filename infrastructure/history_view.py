@@ -81,9 +81,8 @@ class HistoryView:
             "name": HistoryModel.name,
             "version": HistoryModel.version,
         }
-        statement = QUERIES["find_history_span"]
-        row = self._database.run(lambda connection: connection.execute(statement, parameters).fetchone())
-        return Span(0, 0, 0) if row is None else Span(*row)
+        rows = self._rows(QUERIES["find_history_span"], parameters)
+        return Span(*rows[0]) if rows else Span(0, 0, 0)
 
     def read(self, wanted: HistoryFilter, span: Span, place: Place, *, descending: bool, entries: int) -> Read:
         """The events from a place on: so many that they have the entries, no more of them than 8 MB, but one.
@@ -150,7 +149,7 @@ def _statement(lead: str | None, *, descending: bool) -> str:
     order = "DESC" if descending else "ASC"
     slots = {
         "{lead}": f"h.{lead}, " if lead else "",
-        "{value}": f"%({lead})s, " if lead else "",
+        "{value}": f"(SELECT %({lead})s), " if lead else "",
         "{given}": f" AND h.{lead} IS NOT NULL" if lead else "",
         "{lead_order}": f"h.{lead} {order}, " if lead else "",
         "{order}": order,

@@ -4,8 +4,8 @@ SELECT count(*) FROM (
     CROSS JOIN LATERAL (
         SELECT FROM keyledger.history AS h
         WHERE h.{column} IS NOT NULL
-            AND (h.{column}, h.topic, h.position) >= (%({column})s, t.topic, %(first)s::bigint)
-            AND (h.{column}, h.topic, h.position) <= (%({column})s, t.topic, %(last)s::bigint)
+            AND (h.{column}, h.topic, h.position) >= ((SELECT %({column})s), t.topic, %(first)s::bigint)
+            AND (h.{column}, h.topic, h.position) <= ((SELECT %({column})s), t.topic, %(last)s::bigint)
         ORDER BY h.{column}, h.topic, h.position LIMIT %(limit)s
     ) AS h
     LIMIT %(limit)s
