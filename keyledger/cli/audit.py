@@ -33,7 +33,7 @@ def filters(command: F) -> F:
             "--type",
             "event_types",
             multiple=True,
-            type=click.Choice([event.topic for event in EVENTS], case_sensitive=False),
+            type=click.Choice([event.topic for event in EVENTS]),
             help="May be given several times.",
         ),
         click.option("--request", "request_id", metavar="ID", help="What this request did (not what used a key)."),

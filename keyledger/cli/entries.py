@@ -14,7 +14,7 @@ from keyledger.cli.output import moment, plain, width
 _WIDE = 160
 """Columns from which on an entry is one line."""
 
-_TIME, _EVENT, _ID = 27, 10, 35
+_TIME, _EVENT, _ID = 24, 10, 35
 
 
 def entry_table(entries: Iterable[HistoryEntry]) -> Table:
@@ -79,5 +79,5 @@ def _value(value: object) -> str:
 
 
 def _time(value: datetime) -> str:
-    """A datetime in UTC, to the microsecond: what happened within a second has an order."""
-    return value.strftime("%Y-%m-%d %H:%M:%S.%fZ")
+    """A datetime in UTC, to the millisecond: much may happen within a second."""
+    return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03}Z"
