@@ -4,6 +4,7 @@ Everything public is here; nothing else is.
 """
 
 from keyledger.api_key import APIKey, Page
+from keyledger.audit import HistoryPage
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import (
     EmbeddedServerError,
@@ -27,6 +28,7 @@ from keyledger.domain.errors import (
 )
 from keyledger.domain.use import Use
 from keyledger.ledger import KeyLedger
+from keyledger.projections.history_entry import HistoryEntry
 from keyledger.settings import Settings
 from keyledger.verifier import Verification
 
@@ -35,6 +37,8 @@ __all__ = [
     "Actor",
     "EmbeddedServerError",
     "ExpiredAPIKey",
+    "HistoryEntry",
+    "HistoryPage",
     "IdempotencyConflict",
     "InsufficientScope",
     "InvalidAPIKey",

@@ -5,18 +5,23 @@ import contextvars
 import functools
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from itertools import islice
+from typing import Any, ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
+from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
 from keyledger.infrastructure.database import one_call
+from keyledger.projections.history_entry import HistoryEntry
 from keyledger.status import Status
 from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_EXPORTED_AT_ONCE = 1_000
 
 
 class AsyncActingLedger:
@@ -37,11 +42,13 @@ class AsyncLedger(AsyncActingLedger):
         verifier: Verifier,
         threads: "Threads",
         *,
+        audit: Audit,
         status: Callable[[], Status],
         close: Callable[[], None],
     ) -> None:
         super().__init__(api_keys, verifier, threads)
         self._parts = api_keys, verifier, threads
+        self.audit = AsyncAudit(audit, threads)
         self.status = threads.awaitable(status)
         self.close = threads.awaitable(close)
 
@@ -60,6 +67,22 @@ class AsyncAPIKeys:
         self.get = threads.awaitable(api_keys.get)
         self.update = threads.awaitable(api_keys.update)
         self.revoke = threads.awaitable(api_keys.revoke)
+
+
+class AsyncAudit:
+    """`history` as a coroutine, and `export` as an asynchronous iterator, which reads while one asks it to."""
+
+    def __init__(self, audit: Audit, threads: "Threads") -> None:
+        self.history = threads.awaitable(audit.history)
+        self._begin = threads.awaitable(audit.export)
+        self._some = threads.awaitable(_some)
+
+    async def export(self, **filters: Any) -> AsyncIterator[HistoryEntry]:
+        """The entries that Audit.export gives for the same filters."""
+        found = await self._begin(**filters)
+        while some := await self._some(found):
+            for entry in some:
+                yield entry
 
 
 class Threads:
@@ -91,3 +114,7 @@ class Threads:
         if process not in self._executors:
             self._executors.setdefault(process, ThreadPoolExecutor(self._max_workers, "keyledger-aio"))
         return self._executors[process]
+
+
+def _some(found: Iterator[HistoryEntry]) -> list[HistoryEntry]:
+    return list(islice(found, _EXPORTED_AT_ONCE))

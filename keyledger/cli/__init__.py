@@ -2,6 +2,7 @@
 
 import click
 
+from keyledger.cli.audit import audit
 from keyledger.cli.demo import demo
 from keyledger.cli.keys import keys
 from keyledger.cli.ledger import migrate, status
@@ -22,7 +23,7 @@ def program() -> None:
     """
 
 
-for command in (demo, migrate, status, keys):
+for command in (demo, migrate, status, keys, audit):
     program.add_command(command)
 
 

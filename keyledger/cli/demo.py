@@ -11,6 +11,7 @@ import click
 
 from keyledger import Actor, APIKey, KeyLedger, LedgerClosed, Use
 from keyledger.acting import ActingLedger
+from keyledger.cli.entries import entry_table
 from keyledger.cli.options import Globals, global_options
 from keyledger.cli.output import moment, show, show_json
 from keyledger.cli.story import Story, event_facts, event_table, expect, masked
@@ -72,6 +73,7 @@ def _tell(story: Story, ledger: KeyLedger, again: Globals) -> None:
     _revoke(story, acting, key, key.secret)
     _list_again(story, acting, key, len(keys))
     _events(story, ledger, key)
+    _audit(story, ledger, key, actor)
 
 
 def _create(story: Story, acting: ActingLedger, actor: Actor) -> list[APIKey]:
@@ -205,6 +207,18 @@ def _events(story: Story, ledger: KeyLedger, key: APIKey) -> None:
         event_table(rows),
         api_key_id=key.id,
         events=[event_facts(row) for row in rows],
+    )
+
+
+def _audit(story: Story, ledger: KeyLedger, key: APIKey, actor: Actor) -> None:
+    entries = ledger.audit.history(api_key_id=key.id, descending=False, fresh=True).entries
+    expect([entry.actor for entry in entries if entry.event_type != "KeyUsed"] == [actor, actor], "who acted")
+    story.tell(
+        "audit",
+        "The audit trail says who did what with it, and when, each use on a line of its own:",
+        entry_table(entries),
+        api_key_id=key.id,
+        entries=[entry.as_dict() for entry in entries],
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -104,6 +105,29 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if seconds <= 0:
             self.fail("a time above 0: seconds, or a number with s, m, h, d or w, such as 90d", param, ctx)
         return seconds
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]
+    """A moment: ISO 8601 with its time zone, or so long ago."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            if _DURATION.fullmatch(value):
+                return datetime.now(UTC) - timedelta(seconds=Duration().convert(value, param, ctx))
+            moment = datetime.fromisoformat(value)
+        except (ValueError, OverflowError):
+            moment = None
+        if moment is None or moment.utcoffset() is None:
+            self.fail(
+                "a time with its zone, such as 2026-11-23T12:00Z, or how long ago it was, such as 2h or 7d",
+                param,
+                ctx,
+            )
+        return moment
 
 
 class JSONValue(click.ParamType):  # type: ignore[type-arg]

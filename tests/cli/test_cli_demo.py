@@ -45,7 +45,7 @@ def test_the_demos_json_agrees_with_itself_and_with_the_ledger(ask: Ask, dsn: st
 
     steps = {step["step"]: step for step in told["steps"]}
     names = ["start", "create", "list", "search", "verify", "last_used", "tamper", "revoke", "refusal"]
-    assert list(steps) == [*names, "list_again", "events"]
+    assert list(steps) == [*names, "list_again", "events", "audit"]
     created = steps["create"]["api_key_ids"]
     assert steps["list"]["api_key_ids"] == created[::-1]
     assert set(steps["search"]["api_key_ids"]) < set(created)
@@ -62,6 +62,9 @@ def test_the_demos_json_agrees_with_itself_and_with_the_ledger(ask: Ask, dsn: st
         (row.version, row.topic, len(row.state)) for row in rows
     ]
     assert [row.topic for row in rows] == ["KeyCreated", "KeyUsed", "KeyRevoked", "KeyUsed"]
+    trail = [(entry["event_type"], entry["details"].get("outcome")) for entry in steps["audit"]["entries"]]
+    used = ("KeyUsed", "valid"), ("KeyRevoked", None), ("KeyUsed", "revoked")
+    assert trail == [("KeyCreated", None), *used]
     assert told["ok"] is True
 
 
