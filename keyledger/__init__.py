@@ -26,6 +26,7 @@ from keyledger.domain.errors import (
     UnreadableEvent,
 )
 from keyledger.domain.use import Use
+from keyledger.key_change import KeyChange
 from keyledger.ledger import KeyLedger
 from keyledger.settings import Settings
 from keyledger.verifier import Verification
@@ -39,6 +40,7 @@ __all__ = [
     "InsufficientScope",
     "InvalidAPIKey",
     "InvalidArgument",
+    "KeyChange",
     "KeyLedger",
     "KeyLedgerError",
     "KeyNotFound",

@@ -63,7 +63,7 @@ class KeyLedger(ActingLedger):
         )
         api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
         verifier = Verifier(views, ring, self._recorder, api_keys.get)
-        self.replay = Replay(database, codec, api_keys.get)
+        self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
         self._worker.wake()
@@ -142,7 +142,14 @@ class KeyLedger(ActingLedger):
     @cached_property
     def aio(self) -> AsyncLedger:
         """The same methods as coroutines."""
-        return AsyncLedger(self.api_keys, self._verifier, self._threads, status=self.status, close=self.close)
+        return AsyncLedger(
+            self.api_keys,
+            self._verifier,
+            self._threads,
+            replay=self.replay,
+            status=self.status,
+            close=self.close,
+        )
 
     def status(self) -> Status:
         """How the ledger is doing, in this process and in PostgreSQL. Raises LedgerUnavailable."""
