@@ -18,7 +18,7 @@ _FIRST = UUID(int=0)
 
 
 class PastKeys:
-    """Finds keys. Each method gives lists of ids, no key twice; each list is a statement of its own.
+    """Finds keys, no key twice, in lists of which each is a statement of its own.
 
     Every moment has a position here: what comes after it is not found.
     """
@@ -27,7 +27,7 @@ class PastKeys:
         self._database = database
 
     def created(self, moment: Moment) -> Iterator[list[UUID]]:
-        """At least the keys that existed, in the order of their creations: of the positions, by time of the recording."""
+        """At least the keys that existed, by the positions of their creations, or at a time by their recording."""
         if moment.time is None:
             yield from self._by_position("select_created", 0, moment.position)
         else:

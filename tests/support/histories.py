@@ -64,7 +64,8 @@ def histories(draw: st.DrawFn, *, most: int = 25) -> list[Recorded]:
         now += timedelta(seconds=draw(st.integers(0, 20)))
         skew = timedelta(seconds=draw(st.sampled_from((0, 0, 0, -3, 3, -9, 9, -3600, 3600))))
         alive = [key_id for key_id, key in keys.items() if key.revoked_at is None]
-        key_id = draw(st.sampled_from(sorted(keys))) if len(keys) > 3 or (keys and draw(st.integers(0, 4))) else None
+        old = len(keys) > 3 or (keys and draw(st.integers(0, 4)))
+        key_id = draw(st.sampled_from(sorted(keys))) if old else None
         event: Event
         if key_id is None:
             key_id = new_uuid()
