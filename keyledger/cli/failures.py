@@ -19,12 +19,15 @@ REFUSED, USAGE, UNAVAILABLE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 2, 3, 130
 
 _OPTIONS = {
     "api_key_id": "ID",
+    "at": "--at",
     "dsn": "--dsn or KEYLEDGER_DSN",
+    "end": "--to",
     "initial_page": "--page",
     "page_size": "--page-size",
     "revocation_reason": "--reason",
     "scopes": "--scope",
     "seconds_until_expiration": "--expires-in",
+    "start": "--from",
     "user_id": "--as-user",
 }
 """The arguments whose options have other names."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
+_POSITION = re.compile(r"@?(\d{1,30})", re.ASCII)
 
 
 class Globals:
@@ -104,6 +106,32 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if seconds <= 0:
             self.fail("a time above 0: seconds, or a number with s, m, h, d or w, such as 90d", param, ctx)
         return seconds
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]
+    """A moment of the past: a time, how long ago, or a position."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | int:
+        position = _POSITION.fullmatch(value)
+        if position:
+            return int(position[1])
+        ago = _DURATION.fullmatch(value)
+        try:
+            if ago:
+                return datetime.now(UTC) - timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
+            found = datetime.fromisoformat(value)
+        except (ValueError, OverflowError):
+            found = None
+        if found is None or found.utcoffset() is None:
+            self.fail(
+                "a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), how long ago (90s, 30m, 2h, 7d, 1w),"
+                " or a position (123, @123)",
+                param,
+                ctx,
+            )
+        return found
 
 
 class JSONValue(click.ParamType):  # type: ignore[type-arg]

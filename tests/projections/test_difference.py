@@ -3,8 +3,7 @@
 from datetime import datetime
 
 import pytest
-from projections.test_moment import past
-from support.streams import at, created, revoked, updated
+from support.streams import at, created, past, revoked, updated
 
 from keyledger.domain.events import Event
 from keyledger.projections.difference import Difference, differences

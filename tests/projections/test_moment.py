@@ -1,26 +1,13 @@
 """Moments of the past: which events held at a time, and the last use before it."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from support.streams import at, created, revoked, stream, updated
+from support.streams import at, created, past, revoked, updated
 
-from keyledger.domain.events import Event, KeyUsed
+from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.use import RecordedUse, Use
 from keyledger.projections.moment import PastEvent, fold, held, key_of, latest_use
-
-
-def past(*events: tuple[Event, datetime]) -> list[PastEvent]:
-    """A stream of events, each with when the database recorded it."""
-    return [
-        PastEvent(
-            originator_id=stored.originator_id,
-            originator_version=stored.originator_version,
-            recorded_at=recorded_at,
-            event=stored.event,
-        )
-        for stored, (_, recorded_at) in zip(stream(*(event for event, _ in events)), events, strict=True)
-    ]
 
 
 def used(*seconds: float, refused: tuple[float, ...] = ()) -> KeyUsed:
