@@ -27,6 +27,7 @@ from keyledger.domain.errors import (
     UnreadableEvent,
 )
 from keyledger.domain.use import Use
+from keyledger.key_change import KeyChange
 from keyledger.ledger import KeyLedger
 from keyledger.projections.history_entry import HistoryEntry
 from keyledger.settings import Settings
@@ -43,6 +44,7 @@ __all__ = [
     "InsufficientScope",
     "InvalidAPIKey",
     "InvalidArgument",
+    "KeyChange",
     "KeyLedger",
     "KeyLedgerError",
     "KeyNotFound",

@@ -8,20 +8,20 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
 from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
 from keyledger.infrastructure.database import one_call
-from keyledger.projections.history_entry import HistoryEntry
+from keyledger.replay import Replay
 from keyledger.status import Status
 from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_EXPORTED_AT_ONCE = 1_000
+_ITEMS = 100
 
 
 class AsyncActingLedger:
@@ -43,12 +43,14 @@ class AsyncLedger(AsyncActingLedger):
         threads: "Threads",
         *,
         audit: Audit,
+        replay: Replay,
         status: Callable[[], Status],
         close: Callable[[], None],
     ) -> None:
         super().__init__(api_keys, verifier, threads)
         self._parts = api_keys, verifier, threads
         self.audit = AsyncAudit(audit, threads)
+        self.replay = AsyncReplay(replay, threads)
         self.status = threads.awaitable(status)
         self.close = threads.awaitable(close)
 
@@ -70,19 +72,20 @@ class AsyncAPIKeys:
 
 
 class AsyncAudit:
-    """`history` as a coroutine, and `export` as an asynchronous iterator, which reads while one asks it to."""
+    """The methods of Audit: `history` as a coroutine, `export` as an asynchronous iterator."""
 
     def __init__(self, audit: Audit, threads: "Threads") -> None:
         self.history = threads.awaitable(audit.history)
-        self._begin = threads.awaitable(audit.export)
-        self._some = threads.awaitable(_some)
+        self.export = threads.iterable(audit.export)
 
-    async def export(self, **filters: Any) -> AsyncIterator[HistoryEntry]:
-        """The entries that Audit.export gives for the same filters."""
-        found = await self._begin(**filters)
-        while some := await self._some(found):
-            for entry in some:
-                yield entry
+
+class AsyncReplay:
+    """The methods of Replay: `key_as_of` as a coroutine, `keys_as_of` and `diff` as asynchronous iterators."""
+
+    def __init__(self, replay: Replay, threads: "Threads") -> None:
+        self.key_as_of = threads.awaitable(replay.key_as_of)
+        self.keys_as_of = threads.iterable(replay.keys_as_of)
+        self.diff = threads.iterable(replay.diff)
 
 
 class Threads:
@@ -108,13 +111,23 @@ class Threads:
 
         return call
 
+    def iterable(self, method: Callable[P, Iterator[R]]) -> Callable[P, AsyncIterator[R]]:
+        """The method as an asynchronous iterator's, which fetches so many items at a time in a thread."""
+        begin = self.awaitable(method)
+
+        @functools.wraps(method)
+        async def iterate(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+            items = await begin(*args, **kwargs)
+            loop = asyncio.get_running_loop()
+            while some := await loop.run_in_executor(self._executor(), list, islice(items, _ITEMS)):
+                for item in some:
+                    yield item
+
+        return iterate
+
     def _executor(self) -> ThreadPoolExecutor:
         """This process's own: a forked child has none of its parent's threads, and perhaps its locks."""
         process = os.getpid()
         if process not in self._executors:
             self._executors.setdefault(process, ThreadPoolExecutor(self._max_workers, "keyledger-aio"))
         return self._executors[process]
-
-
-def _some(found: Iterator[HistoryEntry]) -> list[HistoryEntry]:
-    return list(islice(found, _EXPORTED_AT_ONCE))

@@ -67,7 +67,7 @@ class KeyLedger(ActingLedger):
         api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
         verifier = Verifier(views, ring, self._recorder, api_keys.get)
         self.audit = Audit(HistoryView(database, codec), self._refresh_history)
-        self.replay = Replay(database, codec, api_keys.get)
+        self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
         self._worker.wake()
@@ -147,7 +147,13 @@ class KeyLedger(ActingLedger):
     def aio(self) -> AsyncLedger:
         """The same methods as coroutines."""
         return AsyncLedger(
-            self.api_keys, self._verifier, self._threads, audit=self.audit, status=self.status, close=self.close
+            self.api_keys,
+            self._verifier,
+            self._threads,
+            audit=self.audit,
+            replay=self.replay,
+            status=self.status,
+            close=self.close,
         )
 
     def status(self) -> Status:

@@ -2,8 +2,8 @@
 
 By it a page of any number is found without counting up to it. The counts form a tree over time. A bucket of it is
 `2**shift` microseconds; one that ever had more than `LEAF_KEYS` keys is split into the buckets of the next shift,
-and below one that never had, there are none. Which buckets there are, and what they count, is therefore told by the
-keys alone, in whatever order they were counted.
+and below one that never had, there are none. Which buckets there are, and what they count, is told by the keys
+alone, in whatever order they were counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -8,6 +8,7 @@ from keyledger.cli.keys import keys
 from keyledger.cli.ledger import migrate, status
 from keyledger.cli.options import global_options
 from keyledger.cli.program import Program, end_on_terminate
+from keyledger.cli.replay import replay
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +24,7 @@ def program() -> None:
     """
 
 
-for command in (demo, migrate, status, keys, audit):
+for command in (demo, migrate, status, keys, audit, replay):
     program.add_command(command)
 
 

@@ -9,7 +9,7 @@ import click
 from keyledger import Actor
 from keyledger.cli.entries import entry_table
 from keyledger.cli.export import write_lines
-from keyledger.cli.options import Globals, Moment, global_options, opened
+from keyledger.cli.options import Globals, Time, global_options, opened
 from keyledger.cli.output import complain, printable, show, show_json
 from keyledger.domain.events import EVENTS
 
@@ -25,9 +25,9 @@ def audit() -> None:
 def filters(command: F) -> F:
     """Accept what `_filters` makes the filters of."""
     for option in (
-        click.option("--until", type=Moment(), metavar="TIME", help="Before this."),
+        click.option("--until", type=Time(), metavar="TIME", help="Before this."),
         click.option(
-            "--since", type=Moment(), metavar="TIME", help="From this on: 2026-11-23T12:00Z, or 2h, 7d ago."
+            "--since", type=Time(), metavar="TIME", help="From this on: 2026-11-23T12:00Z, or 2h, 7d ago."
         ),
         click.option(
             "--type",

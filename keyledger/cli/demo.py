@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -35,7 +36,8 @@ _REQUEST = Use(ip_address="203.0.113.7", user_agent="deploy-bot/2.1", method="PO
 def demo(target: Globals) -> None:
     """Show the main job in a few seconds.
 
-    Keys are created, listed, searched, verified and revoked, and their events shown as they stand in the table.
+    Keys are created, listed, searched, verified and revoked; one is shown as it was before that, and its events as
+    they stand in the table.
     Without --dsn and --data-dir it runs in a temporary directory that is gone afterwards, whatever KEYLEDGER_DSN
     says.
     """
@@ -72,6 +74,7 @@ def _tell(story: Story, ledger: KeyLedger, again: Globals) -> None:
     _tamper(story, again, key.secret)
     _revoke(story, acting, key, key.secret)
     _list_again(story, acting, key, len(keys))
+    _replay(story, ledger, key)
     _events(story, ledger, key)
     _audit(story, ledger, key, actor)
 
@@ -195,6 +198,24 @@ def _list_again(story: Story, acting: ActingLedger, key: APIKey, created: int) -
         key_table(every.data),
         active=active.total_count,
         total_count=every.total_count,
+    )
+
+
+def _replay(story: Story, ledger: KeyLedger, key: APIKey) -> None:
+    now = key.reload()
+    moment_before = now.updated_at - timedelta(microseconds=1)  # a revocation is the last that can happen to a key
+    before = ledger.replay.key_as_of(key.id, moment_before)
+    expect(before is not None and not before.revoked, "the key to have been active before its revocation")
+    assert before is not None
+    expect(ledger.replay.key_as_of(key.id, now.updated_at) == now, "the events to make the key that it is now")
+    story.tell(
+        "replay",
+        "Out of the events alone: the key as it was just before it was revoked, and as it is now.",
+        key_table((before, now)),
+        api_key_id=key.id,
+        at=moment_before,
+        before=before.as_dict(),
+        now=now.as_dict(),
     )
 
 

@@ -19,14 +19,17 @@ REFUSED, USAGE, UNAVAILABLE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 2, 3, 130
 
 _OPTIONS = {
     "api_key_id": "ID",
+    "at": "--at",
     "cursor": "--cursor",
     "dsn": "--dsn or KEYLEDGER_DSN",
+    "end": "--to",
     "initial_page": "--page",
     "page_size": "--page-size",
     "revocation_reason": "--reason",
     "scopes": "--scope",
     "seconds_until_expiration": "--expires-in",
     "since": "--since",
+    "start": "--from",
     "until": "--until",
     "user_id": "--as-user",
 }

@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
+_POSITION = re.compile(r"@?(\d{1,30})", re.ASCII)
 
 
 class Globals:
@@ -107,27 +108,33 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         return seconds
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]
-    """A moment: ISO 8601 with its time zone, or so long ago."""
+class Time(click.ParamType):  # type: ignore[type-arg]
+    """A time: ISO 8601 with its zone, or how long ago."""
 
-    name = "moment"
+    name = "time"
+    allowed = "a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), or how long ago (90s, 30m, 2h, 7d, 1w)"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             if _DURATION.fullmatch(value):
                 return datetime.now(UTC) - timedelta(seconds=Duration().convert(value, param, ctx))
-            moment = datetime.fromisoformat(value)
+            found = datetime.fromisoformat(value)
         except (ValueError, OverflowError):
-            moment = None
-        if moment is None or moment.utcoffset() is None:
-            self.fail(
-                "a time with its zone, such as 2026-11-23T12:00Z, or how long ago it was, such as 2h or 7d",
-                param,
-                ctx,
-            )
-        return moment
+            found = None
+        if found is None or found.utcoffset() is None:
+            self.fail(self.allowed, param, ctx)
+        return found
+
+
+class Moment(Time):
+    """A moment of the past: a time, how long ago, or a position."""
+
+    name = "moment"
+    allowed = f"{Time.allowed}, or a position (123, @123)"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        position = _POSITION.fullmatch(value)
+        return int(position[1]) if position else super().convert(value, param, ctx)
 
 
 class JSONValue(click.ParamType):  # type: ignore[type-arg]

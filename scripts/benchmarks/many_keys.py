@@ -29,7 +29,20 @@ SMALL_KEYS = 5
 RARE, RARE_KEYS = "世界", 200
 """A text of two characters that few names have."""
 
-_WORDS = "deploys nightly export billing webhook mobile staging partner access sync metrics backup".split()
+_WORDS = [
+    "deploys",
+    "nightly",
+    "export",
+    "billing",
+    "webhook",
+    "mobile",
+    "staging",
+    "partner",
+    "access",
+    "sync",
+    "metrics",
+    "backup",
+]
 _DIGEST = Digest(algorithm="hmac-sha256-v1", kid="none", value=bytes(32))
 _APART = timedelta(seconds=30)
 _INDEX = "api_keys_grams"

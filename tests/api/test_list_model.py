@@ -31,7 +31,7 @@ LIVE = "revoked_at IS NULL AND (expiration IS NULL OR expiration > statement_tim
 
 
 class Ledger:
-    """Keys that are written by a clock of the test's own, and read models that stand still until they are moved."""
+    """Keys written by a clock of the test's own, and read models that stand still until they are moved."""
 
     def __init__(self, dsn: str, chance: random.Random) -> None:
         self.database = Database(dsn)
