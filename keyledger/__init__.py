@@ -20,12 +20,16 @@ from keyledger.domain.errors import (
     MalformedAPIKey,
     MalformedKeyId,
     PepperUnavailable,
+    RebuildRefused,
     RevokedAPIKey,
     SchemaOutOfDate,
     UnknownAPIKey,
     UnreadableEvent,
 )
 from keyledger.domain.use import Use
+from keyledger.infrastructure.progress_status import ProjectionStatus, SequencerStatus
+from keyledger.infrastructure.rebuild_report import RebuildProgress, RebuildReport, RebuiltProjection
+from keyledger.infrastructure.verification import Difference, VerificationReport, VerifiedProjection
 from keyledger.ledger import KeyLedger
 from keyledger.settings import Settings
 from keyledger.verifier import Verification
@@ -33,6 +37,7 @@ from keyledger.verifier import Verification
 __all__ = [
     "APIKey",
     "Actor",
+    "Difference",
     "EmbeddedServerError",
     "ExpiredAPIKey",
     "IdempotencyConflict",
@@ -49,11 +54,19 @@ __all__ = [
     "MalformedKeyId",
     "Page",
     "PepperUnavailable",
+    "ProjectionStatus",
+    "RebuildProgress",
+    "RebuildRefused",
+    "RebuildReport",
+    "RebuiltProjection",
     "RevokedAPIKey",
     "SchemaOutOfDate",
+    "SequencerStatus",
     "Settings",
     "UnknownAPIKey",
     "UnreadableEvent",
     "Use",
     "Verification",
+    "VerificationReport",
+    "VerifiedProjection",
 ]

@@ -3,5 +3,4 @@
 ALTER TABLE keyledger.events
     ADD COLUMN subject text,
     ADD COLUMN last_used_at timestamptz,
-    ADD COLUMN lateness interval,
-    ADD CONSTRAINT events_subject CHECK (topic <> 'KeyCreated' OR subject IS NOT NULL)
+    ADD COLUMN lateness interval

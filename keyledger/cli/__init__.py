@@ -7,6 +7,7 @@ from keyledger.cli.keys import keys
 from keyledger.cli.ledger import migrate, status
 from keyledger.cli.options import global_options
 from keyledger.cli.program import Program, end_on_terminate
+from keyledger.cli.projections import projections
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +23,7 @@ def program() -> None:
     """
 
 
-for command in (demo, migrate, status, keys):
+for command in (demo, migrate, status, keys, projections):
     program.add_command(command)
 
 
