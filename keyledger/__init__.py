@@ -21,12 +21,16 @@ from keyledger.domain.errors import (
     MalformedAPIKey,
     MalformedKeyId,
     PepperUnavailable,
+    RebuildRefused,
     RevokedAPIKey,
     SchemaOutOfDate,
     UnknownAPIKey,
     UnreadableEvent,
 )
 from keyledger.domain.use import Use
+from keyledger.infrastructure.progress_status import ProjectionStatus, SequencerStatus
+from keyledger.infrastructure.rebuild_report import RebuildProgress, RebuildReport, RebuiltProjection
+from keyledger.infrastructure.verification import Difference, VerificationReport, VerifiedProjection
 from keyledger.key_change import KeyChange
 from keyledger.ledger import KeyLedger
 from keyledger.projections.history_entry import HistoryEntry
@@ -36,6 +40,7 @@ from keyledger.verifier import Verification
 __all__ = [
     "APIKey",
     "Actor",
+    "Difference",
     "EmbeddedServerError",
     "ExpiredAPIKey",
     "HistoryEntry",
@@ -55,11 +60,19 @@ __all__ = [
     "MalformedKeyId",
     "Page",
     "PepperUnavailable",
+    "ProjectionStatus",
+    "RebuildProgress",
+    "RebuildRefused",
+    "RebuildReport",
+    "RebuiltProjection",
     "RevokedAPIKey",
     "SchemaOutOfDate",
+    "SequencerStatus",
     "Settings",
     "UnknownAPIKey",
     "UnreadableEvent",
     "Use",
     "Verification",
+    "VerificationReport",
+    "VerifiedProjection",
 ]

@@ -18,7 +18,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import inspection, peppers, schema
+from keyledger.infrastructure import inspection, peppers, progress_status, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
@@ -163,6 +163,8 @@ class KeyLedger(ActingLedger):
             uses_waiting=self._recorder.depth,
             pepper=self._peppers.current,
             data_dir=self._server.data_dir if self._server else None,
+            sequencer=progress_status.sequencer(self._database),
+            projections=progress_status.projections(self._database),
         )
 
     def catch_up(self) -> int:

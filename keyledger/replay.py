@@ -10,6 +10,7 @@ from keyledger.api_key import APIKey, api_key
 from keyledger.domain import arguments
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
+from keyledger.infrastructure import rebuild, verification
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database, one_call
 from keyledger.infrastructure.key_view import KeyView
@@ -17,8 +18,11 @@ from keyledger.infrastructure.moments import Moments
 from keyledger.infrastructure.past import Past
 from keyledger.infrastructure.past_changes import PastChange, PastChanges
 from keyledger.infrastructure.past_keys import PastKeys
+from keyledger.infrastructure.rebuild_report import Progress, RebuildReport
+from keyledger.infrastructure.verification import VerificationReport
 from keyledger.key_change import KeyChange
 from keyledger.projections.moment import Moment, PastKey, is_expired
+from keyledger.read_models import named
 
 
 class Replay:
@@ -104,6 +108,23 @@ class Replay:
                 first = msgspec.structs.replace(first, position=last.position)
         changes = PastChanges(self._past, self._keys, start=first, end=last, subject=subject)
         return (self._changed(change, first, last) for change in changes)
+
+    def rebuild(self, projection: str | None = None, *, progress: Progress | None = None) -> RebuildReport:
+        """Make a read model anew from all events, or all of them, while readers, writers and the worker go on.
+
+        The new rows are compared with the old ones, and take their places at one moment.
+        projection: "control", "usage", …; None for all. progress: called with a RebuildProgress after each batch.
+        Needs the role that migrates. Raises RebuildRefused, InvalidArgument, LedgerUnavailable.
+        """
+        return rebuild.rebuild(self._database, self._codec, named(projection), progress)
+
+    def verify_projections(self, *, progress: Progress | None = None) -> VerificationReport:
+        """Derive every read model anew from the events and compare it row by row, while everything goes on.
+
+        It needs a session of its own, with temporary tables; behind a pooler, give it PostgreSQL's own address.
+        progress: called with a RebuildProgress after each batch. Raises UnreadableEvent, LedgerUnavailable.
+        """
+        return verification.verify(self._database, self._codec, named(None), progress)
 
     def _moment(self, param: str, at: object) -> Moment:
         if isinstance(at, datetime) and at.utcoffset() is not None:

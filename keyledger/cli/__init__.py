@@ -8,6 +8,7 @@ from keyledger.cli.keys import keys
 from keyledger.cli.ledger import migrate, status
 from keyledger.cli.options import global_options
 from keyledger.cli.program import Program, end_on_terminate
+from keyledger.cli.projections import projections
 from keyledger.cli.replay import replay
 
 
@@ -24,7 +25,7 @@ def program() -> None:
     """
 
 
-for command in (demo, migrate, status, keys, audit, replay):
+for command in (demo, migrate, status, keys, audit, replay, projections):
     program.add_command(command)
 
 
