@@ -27,6 +27,7 @@ TABLES = (
         "idempotency_keys",
         "flushes",
         "peppers",
+        "rebuilds",
         "verifiers",
         "barriers",
     ),
