@@ -19,7 +19,7 @@ from keyledger.infrastructure.database import one_call
 from keyledger.replay import Replay
 from keyledger.status import Status
 from keyledger.verification import Verification
-from keyledger.verifier import Verifier, accepted
+from keyledger.verifier import Attempt, Verifier, accepted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,13 +32,13 @@ class AsyncActingLedger:
 
     def __init__(self, api_keys: APIKeys, verifier: Verifier, threads: "Threads") -> None:
         self._verifier = verifier
-        self._verify = threads.awaitable(verifier.verify)
+        self._settle = threads.awaitable(verifier.settle)
         self.api_keys = AsyncAPIKeys(api_keys, threads)
 
     async def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """As the ledger's `verify`; from memory at once, in the event loop's own thread."""
         found = self._verifier.verify_at_once(secret, scopes=scopes, use=use)
-        return found if found is not None else await self._verify(secret, scopes=scopes, use=use)
+        return await self._settle(found) if isinstance(found, Attempt) else found
 
     async def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """As the ledger's `authenticate`; from memory at once, in the event loop's own thread."""

@@ -38,6 +38,25 @@ _MESSAGES: dict[Code, str] = {
 }
 
 
+class Attempt:
+    """A secret that is still to be decided on, and what was recorded of it already: that is recorded once."""
+
+    __slots__ = ("key_id", "recorded", "secret", "use", "wanted")
+
+    def __init__(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Use) -> None:
+        self.key_id = key_id
+        self.secret = secret
+        self.wanted = wanted
+        self.use = use
+        self.recorded: Outcome | None = None
+
+    def record(self, recorder: UseRecorder, outcome: Outcome) -> None:
+        """Record what it comes to, once."""
+        if outcome != self.recorded:
+            recorder.record(self.key_id, outcome, self.use)
+            self.recorded = outcome
+
+
 class News(Protocol):
     """Who keeps the lease."""
 
@@ -64,35 +83,28 @@ class Verifier:
 
     def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """What becomes of a secret. Raises LedgerUnavailable when that cannot be decided."""
-        at_once = self.verify_at_once(secret, scopes=scopes, use=use)
-        if at_once is not None:
-            return at_once
-        wanted = wanted_scopes(scopes)
-        key_id = parse(secret)
-        assert key_id is not None
-        assert isinstance(secret, str)
-        return self._ask(key_id, secret, wanted, use or _NO_USE)
+        found = self.verify_at_once(secret, scopes=scopes, use=use)
+        return self.settle(found) if isinstance(found, Attempt) else found
 
     def verify_at_once(
         self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None
-    ) -> Verification | None:
-        """The same without waiting for anything; None where PostgreSQL has to be asked."""
-        wanted_scopes(scopes)
-        _check_use(use)
-        return _MALFORMED if parse(secret) is None else None
+    ) -> Verification | Attempt:
+        """The same without waiting for PostgreSQL; an attempt to be settled where it has to be asked."""
+        return _attempt(secret, wanted_scopes(scopes), use)
 
     def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """The key of a secret. Raises the subclass of InvalidAPIKey for the reason, or LedgerUnavailable."""
         return accepted(self.verify(secret, scopes=scopes, use=use))
 
-    def _ask(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Use) -> Verification:
-        found = self._views.find_with_digest(key_id)
+    def settle(self, attempt: Attempt) -> Verification:
+        """What PostgreSQL says to an attempt. Raises LedgerUnavailable."""
+        found = self._views.find_with_digest(attempt.key_id)
         view, digest = found or (None, None)
-        right = self._peppers.matches(digest, key_id, secret)
+        right = self._peppers.matches(digest, attempt.key_id, attempt.secret)
         if view is None:
             return _NOT_FOUND
-        code = _with_scopes(_code(view), view.scopes, wanted) if right else "not_found"
-        self._recorder.record(key_id, code, use)
+        code = _with_scopes(_code(view), view.scopes, attempt.wanted) if right else "not_found"
+        attempt.record(self._recorder, code)
         key = api_key(view, self._get) if right else None
         return Verification(valid=code == "valid", code=code, api_key=key)
 
@@ -129,8 +141,8 @@ class CachingVerifier(Verifier):
 
     def verify_at_once(
         self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None
-    ) -> Verification | None:
-        """The same from memory alone, waiting for nothing; None where PostgreSQL has to be asked."""
+    ) -> Verification | Attempt:
+        """The same from memory alone; an attempt to be settled where PostgreSQL has to be asked."""
         wanted = wanted_scopes(scopes) if scopes != () else ()
         if use is None:
             use = _NO_USE
@@ -143,59 +155,58 @@ class CachingVerifier(Verifier):
         digest, cache, lease, clock = salted.digest(), self._cache, self._lease, self._clock
         entry = cache.get(digest, id_digits(secret))
         if entry is None:
-            return _MALFORMED if parse(secret) is None else None
+            return _attempt(secret, wanted, use)
         now = clock()
         if now >= lease.until or entry.expires_at <= now + lease.ahead_seconds:
-            return None
+            return Attempt(entry.key_id, secret, wanted, use)
         answer: Verification = entry.answer
         if wanted and answer.valid and not _grant(entry).allows(wanted):
             answer = Verification(valid=False, code="insufficient_scope", api_key=answer.api_key)
         self._recorder.record(entry.key_id, cast("Outcome", answer.code), use)
-        # Last of all, and in this order, as the feed drops before it extends. Should it end here, the use that was
-        # recorded is one too many, or once more than accepted: that is rare, and the other way round would lose
-        # one.
+        # Last of all, and in this order, as the feed drops before it extends. A use that is overtaken here stays
+        # on record; the other way round, one that is accepted could be lost.
         if clock() < lease.until and entry.live:
             cache.hits += 1
             return answer
-        return None
+        attempt = Attempt(entry.key_id, secret, wanted, use)
+        attempt.recorded = cast("Outcome", answer.code)
+        return attempt
 
-    def _ask(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Use) -> Verification:
-        """Read the key, as often as it changes meanwhile, under a lease."""
+    def settle(self, attempt: Attempt) -> Verification:
+        """Read the key, as often as it changes meanwhile, under a lease. Raises LedgerUnavailable."""
         self._cache.misses += 1
         deadline = self._clock() + self._timeout_seconds
         with one_call():
             while self._clock() < deadline:
                 self._news.await_lease(deadline)
-                answer = self._fill(key_id, secret, wanted, use)
+                answer = self._fill(attempt)
                 if answer is not None:
                     return answer
                 self._news.ask_now()
         raise LedgerUnavailable("the key, or what is known of PostgreSQL, changes faster than it can be read")
 
-    def _fill(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Use) -> Verification | None:
+    def _fill(self, attempt: Attempt) -> Verification | None:
         """What PostgreSQL says of a key, kept for the next time; None where that is not to be believed."""
-        fill = self._cache.fill(id_digits(secret))
+        fill = self._cache.fill(id_digits(attempt.secret))
         try:
-            found = self._views.fill(key_id)
-            right = self._peppers.matches(found.digest, key_id, secret)
+            found = self._views.fill(attempt.key_id)
+            right = self._peppers.matches(found.digest, attempt.key_id, attempt.secret)
             if found.server is None or found.server != fill.server or not self._lease.holds or not fill.live:
                 return None
             if found.view is None:
                 return _NOT_FOUND
             if not right:
-                self._recorder.record(key_id, "not_found", use)
+                attempt.record(self._recorder, "not_found")
                 return _NOT_FOUND
-            return self._kept(fill, found.view, secret, wanted, use)
+            return self._kept(fill, found.view, attempt)
         finally:
             self._cache.finish(fill)
 
-    def _kept(
-        self, fill: Fill, view: KeyView, secret: str, wanted: tuple[str, ...], use: Use
-    ) -> Verification | None:
+    def _kept(self, fill: Fill, view: KeyView, attempt: Attempt) -> Verification | None:
         key, found = api_key(view, self._get), _code(view)
-        code = _with_scopes(found, view.scopes, wanted)
-        self._recorder.record(view.id, code, use)
-        self._cache.store(fill, self._digest(secret), pack(view.id, found, key, view.claims))
+        code = _with_scopes(found, view.scopes, attempt.wanted)
+        attempt.record(self._recorder, code)
+        self._cache.store(fill, self._digest(attempt.secret), pack(view.id, found, key, view.claims))
         # Last of all, as from memory: the answer may have been on its way for long.
         now, lease = self._clock(), self._lease
         expired = view.expiration is not None and view.expiration.timestamp() <= now + lease.ahead_seconds
@@ -228,6 +239,14 @@ def wanted_scopes(scopes: object) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def _checked_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return arguments.scopes(scopes)
+
+
+def _attempt(secret: object, wanted: tuple[str, ...], use: Use | None) -> Verification | Attempt:
+    _check_use(use)
+    key_id = parse(secret)
+    if key_id is None:
+        return _MALFORMED
+    return Attempt(key_id, cast("str", secret), wanted, use or _NO_USE)
 
 
 def _check_use(use: object) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from keyledger import Settings
 from keyledger.api_keys import APIKeys
 from keyledger.domain.digest import Peppers
 from keyledger.infrastructure import key_view
@@ -20,6 +21,7 @@ from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.memory import Memory
 from keyledger.projections import listing
 from keyledger.projections.control import searchable
 
@@ -42,6 +44,7 @@ class Ledger:
             KeyViews(self.database),
             Peppers({}),
             lambda: self.now,
+            Memory(self.database, Settings()).changes,
         )
         self.ids: list[str] = []
 

@@ -15,7 +15,7 @@ from keyledger.infrastructure.feed import Answer, Feed, Link, Question
 from keyledger.infrastructure.key_cache import KeyCache
 from keyledger.infrastructure.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifier import CachingVerifier, _code, _grant, _with_scopes
+from keyledger.verifier import Attempt, CachingVerifier, _code, _grant, _with_scopes
 
 
 def _dawdle(clock: Callable[[], float]) -> None:
@@ -53,15 +53,15 @@ class OwnClockForExpiry(Lease):
 class CredulousFill(CachingVerifier):
     """Keeps whatever a fill brings, though it does not answer with it."""
 
-    def _fill(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Any) -> Verification | None:
-        fill = self._cache.fill(secret[3:25])
-        view = self._views.fill(key_id).view
+    def _fill(self, attempt: Attempt) -> Verification | None:
+        fill = self._cache.fill(attempt.secret[3:25])
+        view = self._views.fill(attempt.key_id).view
         if fill.live or view is None:
             self._cache.finish(fill)
-            return super()._fill(key_id, secret, wanted, use)
+            return super()._fill(attempt)
         fill.live = True
-        packed = pack(key_id, _code(view), api_key(view, self._get), None)
-        self._cache.store(fill, self._digest(secret), packed)
+        packed = pack(view.id, _code(view), api_key(view, self._get), None)
+        self._cache.store(fill, self._digest(attempt.secret), packed)
         raise LedgerUnavailable("to be tried again")
 
 
@@ -77,22 +77,22 @@ class BlindToChanges(KeyCache):
 class StaleFill(CachingVerifier):
     """Believes an answer however old it is, and whatever has changed since."""
 
-    def _fill(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Any) -> Verification | None:
-        view = self._views.fill(key_id).view
+    def _fill(self, attempt: Attempt) -> Verification | None:
+        view = self._views.fill(attempt.key_id).view
         if view is None:
             return None
-        code = _with_scopes(_code(view), view.scopes, wanted)
-        self._recorder.record(key_id, code, use)
+        code = _with_scopes(_code(view), view.scopes, attempt.wanted)
+        attempt.record(self._recorder, code)
         return Verification(valid=code == "valid", code=code, api_key=api_key(view, self._get))
 
 
 class AnyServer(CachingVerifier):
     """Does not ask which server says what a key is."""
 
-    def _fill(self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Any) -> Verification | None:
+    def _fill(self, attempt: Attempt) -> Verification | None:
         views, self._views = self._views, _Renamed(self._views, self._cache)  # type: ignore[assignment]
         try:
-            return super()._fill(key_id, secret, wanted, use)
+            return super()._fill(attempt)
         finally:
             self._views = views
 
@@ -110,11 +110,11 @@ class _Renamed:
 class LooksFirst(CachingVerifier):
     """Looks at the lease before it records the use, and not after."""
 
-    def verify_at_once(self, secret: Any, *, scopes: Any = (), use: Any = None) -> Verification | None:
+    def verify_at_once(self, secret: Any, *, scopes: Any = (), use: Any = None) -> Verification | Attempt:
         entry = self._cache.get(self._digest(secret), secret[3:25])
         now = self._clock()
         if entry is None or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
-            return None
+            return super().verify_at_once(secret, scopes=scopes, use=use)
         answer: Verification = entry.answer
         if answer.valid and not _grant(entry).allows(scopes):
             answer = Verification(valid=False, code="insufficient_scope", api_key=answer.api_key)

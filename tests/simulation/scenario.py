@@ -11,6 +11,7 @@ from keyledger.domain import secret
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import digits_of_id
+from keyledger.verification import Verification
 
 PROCESSES = 3
 THREADS = 5
@@ -71,7 +72,7 @@ class Scenario:
                 found = verify(SECRETS[key_id], scopes=wanted)
             except LedgerUnavailable:
                 continue
-            if found is not None and found.valid:
+            if isinstance(found, Verification) and found.valid:
                 self.truth.accepted(self.world.now, self.server.time, key_id, wanted)
 
     def _change(self) -> None:
