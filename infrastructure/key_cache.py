@@ -17,13 +17,15 @@ from keyledger.infrastructure.generations import Generations
 
 DIGEST_BYTES = 32
 READY_ENTRIES = 10_000
+_UNPACKINGS = 8
 
 
 class Entry(msgspec.Struct, kw_only=True, gc=False):
-    """What is known of a secret. `live` ends when the key changes: whoever still holds the entry must not use it.
+    """What is known of a secret. Whoever has an entry looks whether it is still `live` before he uses it.
 
     `expires_at` is in Unix seconds, infinite where time changes nothing; `answer` is what the caller gets; `grant`
-    is what its scopes allow, once somebody has asked.
+    is what its scopes allow, once somebody has asked. `live` is None for one that was unpacked for one use: then
+    the cache knows it.
     """
 
     digits: str
@@ -31,8 +33,9 @@ class Entry(msgspec.Struct, kw_only=True, gc=False):
     code: Outcome
     expires_at: float
     answer: Any
+    packed: bytes
     grant: Grant | None = None
-    live: bool = True
+    live: bool | None = None
 
 
 class Fill:
@@ -53,7 +56,7 @@ class KeyCache:
     """Entries by the digest of their secret, at most so many. Keys go by the id's digits in their secret."""
 
     def __init__(self, limit: int, build: Callable[[str, bytes], Entry]) -> None:
-        """`build` makes an entry of the digits and what was packed."""
+        """`build` makes an entry of the digits, and of what was packed behind the digest."""
         self._limit = limit
         self._build = build
         self.hits = 0
@@ -68,6 +71,7 @@ class KeyCache:
         self._packed: Generations[str, bytes] = Generations(self._limit)
         self._ready: Generations[bytes, Entry] = Generations(min(self._limit, READY_ENTRIES))
         self._digests: dict[str, bytes] = {}
+        self._unpackings = 0
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -76,6 +80,10 @@ class KeyCache:
         """The entry of a secret; None where PostgreSQL has to be asked."""
         entry = self._ready.recent.get(digest)
         return self._find(digest, digits) if entry is None else entry
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether an entry that was unpacked for one use is what is known still; at times False in doubt."""
+        return self._packed.recent.get(entry.digits) is entry.packed
 
     def fill(self, digits: str) -> Fill:
         """Take note, before it is sent, of a question about a key; `finish` must follow."""
@@ -133,7 +141,10 @@ class KeyCache:
                 packed = self._packed.get(digits)
         if packed is None or not packed.startswith(digest):
             return None
-        entry = self._build(digits, packed[DIGEST_BYTES:])
+        entry = self._build(digits, packed)
+        self._unpackings += 1
+        if self._unpackings % _UNPACKINGS:  # to keep each would cost more than to unpack those that are used again
+            return entry
         with self._lock:
             if self._packed.get(digits) is not packed:  # it changed while the entry was built
                 return None
@@ -143,6 +154,7 @@ class KeyCache:
         ready = self._ready.get(digest)
         if ready is not None:
             return ready
+        entry.live = True
         forgotten = self._ready.put(digest, entry)
         self._digests[entry.digits] = digest
         if forgotten is not None:  # a later change would not find it

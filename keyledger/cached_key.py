@@ -9,7 +9,7 @@ import msgspec
 
 from keyledger.api_key import APIKey
 from keyledger.domain.use import Outcome
-from keyledger.infrastructure.key_cache import Entry
+from keyledger.infrastructure.key_cache import DIGEST_BYTES, Entry
 from keyledger.verification import Verification
 
 
@@ -44,8 +44,8 @@ class Unpacker:
     get: Callable[[str], APIKey] | None = None
 
     def __call__(self, digits: str, packed: bytes) -> Entry:
-        """The entry of what was packed."""
-        found = _decoder.decode(packed)
+        """The entry of what was packed, behind the digest."""
+        found = _decoder.decode(memoryview(packed)[DIGEST_BYTES:])
         key = found.key
         msgspec.structs.force_setattr(key, "_get", self.get)
         if key.claims is not None:
@@ -55,5 +55,6 @@ class Unpacker:
             key_id=found.key_id,
             code=found.code,
             expires_at=found.expires_at,
+            packed=packed,
             answer=Verification(valid=found.code == "valid", code=found.code, api_key=key),
         )

@@ -165,7 +165,7 @@ class CachingVerifier(Verifier):
         self._recorder.record(entry.key_id, cast("Outcome", answer.code), use)
         # Last of all, and in this order, as the feed drops before it extends. A use that is overtaken here stays
         # on record; the other way round, one that is accepted could be lost.
-        if clock() < lease.until and entry.live:
+        if clock() < lease.until and (entry.live or (entry.live is None and cache.holds(entry))):
             cache.hits += 1
             return answer
         attempt = Attempt(entry.key_id, secret, wanted, use)
