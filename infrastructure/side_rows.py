@@ -92,11 +92,6 @@ class SideRows:
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}")
-                if is_inline(self._model):
-                    # One snapshot, taken once nobody writes: else the sequencer, which goes on, could give an event
-                    # its position after those with one were read and before those without.
-                    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                    side_tables.lock_live(connection, self._model)
                 return self._switched(connection)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             raise InUse from error
@@ -123,8 +118,14 @@ class SideRows:
         return until
 
     def _fixed(self, connection: DeadlineConnection) -> Live:
-        """Where the live tables are, which nobody can change until this transaction ends."""
-        if not is_inline(self._model):
+        """Where the live tables are, which nobody can change until this transaction ends.
+
+        Nor may what has no position get one: it would be neither among the events up to here nor in the outbox.
+        """
+        if is_inline(self._model):
+            side_tables.lock_live(connection, self._model)
+            connection.execute(QUERIES["hold_sequencer"])
+        else:
             connection.execute(QUERIES["lock_any_projection"], self._key)
         return live(connection, self._model)
 
