@@ -12,11 +12,18 @@ from cli.terminal import Terminal
 from click.testing import Result
 
 from keyledger import Actor, APIKey, KeyLedger, Use
+from keyledger.cli.entries import what_text
+from keyledger.cli.output import json_text
 from keyledger.domain import secret
+from keyledger.domain.events import EVENTS
+from keyledger.domain.ids import new_uuid
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.projections.history_entry import RecordedEvent, entries, moments
 
 Run = Callable[..., Result]
 Ask = Callable[..., Any]
 
+GOLDEN = Path(__file__).parents[1] / "infrastructure" / "golden"
 HISTORY, EXPORT = ("audit", "history"), ("audit", "export")
 ACTOR = Actor(user_id="user_1", organization_id="org_1", ip_address="198.51.100.1", request_id="req_1")
 
@@ -190,6 +197,23 @@ def test_progress_is_shown_on_a_terminal_unless_the_lines_go_there(here: str, ke
     assert "5 entries" in to_file.text
     assert quiet.text == ""
     assert [json.loads(line)["event_type"] for line in to_terminal.text.splitlines()][-1] == "KeyRevoked"
+
+
+@pytest.mark.parametrize("topic", [event.topic for event in EVENTS])
+def test_every_event_type_there_is_can_be_read_by_people_and_by_programs(topic: str) -> None:
+    event = EventCodec().decode(topic, bytes.fromhex(next(GOLDEN.glob(f"{topic}.*.hex")).read_text()))
+    recorded = RecordedEvent(
+        position=1,
+        originator_id=new_uuid(),
+        subject="org_1",
+        revoked=False,
+        recorded_at=event.occurred_at,
+        event=event,
+    )
+
+    for entry in entries(recorded, range(len(moments(event)))):
+        assert what_text(entry)
+        assert json.loads(json_text(entry.as_dict()))["event_type"] == topic
 
 
 def test_an_empty_history_is_told_as_such(run: Run, ask: Ask) -> None:
