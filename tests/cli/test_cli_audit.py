@@ -162,12 +162,19 @@ def test_an_export_that_fails_leaves_the_older_file_and_nothing_else(
     assert [each.read_text() for each in tmp_path.iterdir()] == ["an older one"]
 
 
-@pytest.mark.parametrize("output", ["missing/history.jsonl", "."])
-def test_an_output_that_cannot_be_written_is_an_error_and_no_traceback(run: Run, key: APIKey, output: str) -> None:
+@pytest.mark.parametrize(
+    ("output", "code"), [("missing/history.jsonl", 3), ("/dev/full", 3), ("n" * 300, 3), (".", 2), ("", 2)]
+)
+def test_an_output_that_cannot_be_written_is_named(run: Run, key: APIKey, output: str, code: int) -> None:
     result = run(*EXPORT, "--output", output)
 
-    assert result.exit_code in (2, 3)
-    assert result.stderr.startswith(("keyledger: ", "Usage: "))
+    assert result.exit_code == code
+    expected = f"keyledger: {output} cannot be written: " if code == 3 else "'--output': "
+    assert expected in result.stderr
+
+
+def test_a_dash_stands_for_stdout(run: Run, key: APIKey) -> None:
+    assert lines(run(*EXPORT, "--output", "-")) == lines(run(*EXPORT))
 
 
 def test_an_export_goes_into_a_pipe_that_has_a_name(
@@ -225,7 +232,12 @@ def test_an_empty_history_is_told_as_such(run: Run, ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--key", "ak_1"), "hexadecimal"),
+        (("--key", "ak_1"), "--key: a key's id is"),
+        (("--user", ""), "--user: a text of 1"),
+        (("--organization", ""), "--organization: a text of 1"),
+        (("--address", ""), "--address: a text of 1"),
+        (("--request", ""), "--request: a text of 1"),
+        (("--subject", ""), "--subject: a text of 1"),
         (("--page-size", "0"), "--page-size"),
         (("--page-size", "1001"), "1000"),
         (("--cursor", "x"), "--cursor"),
