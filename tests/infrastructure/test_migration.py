@@ -131,6 +131,32 @@ def test_how_late_its_uses_came_is_known(old: OldLedger, moved: Callable[[], Key
     assert [lateness for _, lateness in found[1:]] == [0, 0, 80, 80, 80, 80, 80]
 
 
+def test_its_past_is_reconstructed(old: OldLedger, moved: Callable[[], KeyLedger]) -> None:
+    shown = [old.ledger.api_keys.get(key.id) for key in filled(old)]
+
+    with moved() as ledger:
+        past = {key.id: key for key in ledger.replay.keys_as_of(datetime.now(UTC), include_invalid=True)}
+        moved_away = list(ledger.replay.keys_as_of(datetime.now(UTC), subject="org_9"))
+
+    assert [past[key.id] for key in shown] == shown
+    assert len(past) == len(shown) + 1
+    assert [key.description for key in moved_away] == ["moved"]
+
+
+def test_what_expired_before_it_was_moved_is_found(old: OldLedger, moved: Callable[[], KeyLedger]) -> None:
+    keys = old.ledger.api_keys
+    kept = keys.create(name="kept", subject="org_1")
+    short = keys.create(name="short", subject="org_1", seconds_until_expiration=0.3)
+    keys.update(kept.id, seconds_until_expiration=0.3)
+    created = datetime.now(UTC)
+    expired = max(keys.get(key.id).expiration or created for key in (kept, short))
+
+    with moved() as ledger:
+        changes = list(ledger.replay.diff(created, max(datetime.now(UTC), expired)))
+
+    assert {change.api_key_id for change in changes} == {kept.id, short.id}
+
+
 def test_an_empty_one_is_brought_up_to_date_too(moved: Callable[[], KeyLedger], empty_dsn: str) -> None:
     with moved() as ledger:
         ledger.api_keys.create(name="first", subject="org_1")

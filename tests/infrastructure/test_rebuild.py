@@ -133,10 +133,11 @@ def test_rows_that_were_wrong_are_right_afterwards(full: KeyLedger, admin: psyco
     admin.execute("UPDATE keyledger.key_usage SET uses = uses + 1")
     admin.execute("DELETE FROM keyledger.history WHERE position = 2")
     admin.execute("UPDATE keyledger.api_keys SET scopes = '{all}' WHERE name LIKE 'Key 1%'")
+    admin.execute("UPDATE keyledger.key_counts SET live = live + 1")
 
     report = full.replay.rebuild()
 
-    assert [each.equal for each in report.projections] == [False, False, False]
+    assert not any(each.equal for each in report.projections)
     assert all(each.switched and each.old_digest != each.new_digest for each in report.projections)
     assert_consistent(dsn)
     assert all(each.equal for each in full.replay.rebuild().projections)
