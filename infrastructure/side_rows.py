@@ -118,9 +118,13 @@ class SideRows:
         return until
 
     def _fixed(self, connection: DeadlineConnection) -> Live:
-        """Where the live tables are, which nobody can change until this transaction ends."""
+        """Where the live tables are, which nobody can change until this transaction ends.
+
+        Nor may what has no position get one: it would be neither among the events up to here nor in the outbox.
+        """
         if is_inline(self._model):
             side_tables.lock_live(connection, self._model)
+            connection.execute(QUERIES["hold_sequencer"])
         else:
             connection.execute(QUERIES["lock_any_projection"], self._key)
         return live(connection, self._model)

@@ -12,13 +12,16 @@ from faults.invariants import assert_consistent
 from faults.program import eventually
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
-from support.lives import live
+from support import lives
+from support.sequencing import catch_up
 
 from keyledger import InvalidArgument, KeyLedger, RebuildProgress, RebuildRefused, RebuiltProjection, Settings
+from keyledger.infrastructure import live
 from keyledger.infrastructure import rebuild as rebuilding
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.side_rows import SideRows
+from keyledger.projections.sequenced import SequencedEvent
 from keyledger.read_models import ALL
 
 NAMES = [model.name for model in ALL]
@@ -35,7 +38,7 @@ def admin(dsn: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def full(ledger: KeyLedger) -> KeyLedger:
     """A ledger with events of every kind, all of them in the read models."""
-    live(ledger)
+    lives.live(ledger)
     ledger.catch_up()
     return ledger
 
@@ -120,7 +123,7 @@ def test_tables_indexes_constraints_and_privileges_have_the_same_names_and_forms
             "ALTER TABLE keyledger.api_keys ADD CONSTRAINT named CHECK (version > 0)",
         ):
             connection.execute(SQL(statement).format(role=Identifier(role)))
-        live(ledger)
+        lives.live(ledger)
         ledger.catch_up()
         before = shape(connection)
 
@@ -145,7 +148,7 @@ def test_rows_that_were_wrong_are_right_afterwards(full: KeyLedger, admin: psyco
 
 def test_the_worker_goes_on_where_the_new_tables_are(full: KeyLedger, dsn: str) -> None:
     full.replay.rebuild()
-    live(full, 3)
+    lives.live(full, 3)
 
     full.catch_up()
     assert_consistent(dsn)
@@ -205,6 +208,31 @@ def test_what_an_earlier_one_left_behind_is_cleaned_away(full: KeyLedger, databa
         assert not leftovers(connection)
 
 
+def test_what_gets_its_position_in_the_middle_of_a_switch_is_in_the_new_rows(
+    dsn: str, database: Database, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    threads: list[Thread] = []
+
+    def meanwhile(*arguments: Any) -> Iterator[list[SequencedEvent]]:
+        threads.append(Thread(target=catch_up, args=(dsn,)))
+        threads[0].start()
+        eventually(lambda: not threads[0].is_alive() or admin.execute(asked).fetchone())
+        return live.waiting(*arguments)
+
+    with KeyLedger.open(dsn, settings=Settings(background_worker=False)) as ledger:
+        keys = lives.live(ledger, 3)
+        rows = SideRows(EventCodec(), ALL[0])
+        database.run(rows.begin)
+        monkeypatch.setattr("keyledger.infrastructure.side_rows.waiting", meanwhile)
+
+        database.run(rows.switch)
+
+        threads[0].join()
+        assert [ledger.api_keys.get(key.id).id for key in keys] == [key.id for key in keys]
+    assert_consistent(dsn)
+
+
 def test_a_role_that_does_not_own_the_tables_is_told_who_does(new_database: Callable[[], str]) -> None:
     dsn, role = new_database(), f"service_{uuid4().hex}"
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -259,7 +287,7 @@ def test_one_whose_tables_somebody_else_built_on_is_refused(new_database: Callab
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE VIEW public.mine AS SELECT * FROM keyledger.history")
     with KeyLedger.open(dsn) as ledger:
-        live(ledger, 1)
+        lives.live(ledger, 1)
         with pytest.raises(RebuildRefused, match=r"something depends on the tables of 'history'.*view mine"):
             ledger.replay.rebuild("history")
         ledger.catch_up()
@@ -268,7 +296,7 @@ def test_one_whose_tables_somebody_else_built_on_is_refused(new_database: Callab
 
 def test_events_without_a_position_are_in_the_keys_all_the_same(dsn: str) -> None:
     with KeyLedger.open(dsn, settings=Settings(background_worker=False)) as ledger:
-        keys = live(ledger, 3)
+        keys = lives.live(ledger, 3)
         with closing(Database(dsn)) as database:
             rows = SideRows(EventCodec(), ALL[0])
             database.run(rows.begin)
