@@ -10,8 +10,8 @@ class Generations(Generic[K, V]):
     """Two generations: what is used moves into the recent one; what is forgotten is the oldest of the older one.
 
     A use of what is recent changes nothing, so it costs no more than a look into a dict, for which `recent` is
-    open. One entry is forgotten at a time, so no call pays for many. Callers hold a lock for all but reading
-    `recent`.
+    open; the price is that what is in use may be forgotten when a generation begins, and has to be read again.
+    One entry is forgotten at a time, so no call pays for many. Callers hold a lock for all but reading `recent`.
     """
 
     def __init__(self, limit: int) -> None:
