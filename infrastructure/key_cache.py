@@ -17,6 +17,7 @@ from keyledger.infrastructure.generations import Generations
 
 DIGEST_BYTES = 32
 READY_ENTRIES = 10_000
+ABSENT_ENTRIES = 10_000
 _UNPACKINGS = 8
 
 
@@ -71,6 +72,7 @@ class KeyCache:
         self._packed: Generations[str, bytes] = Generations(self._limit)
         self._ready: Generations[bytes, Entry] = Generations(min(self._limit, READY_ENTRIES))
         self._digests: dict[str, bytes] = {}
+        self._absent: Generations[str, bool] = Generations(min(self._limit, ABSENT_ENTRIES))
         self._unpackings = 0
 
     def __len__(self) -> int:
@@ -99,6 +101,19 @@ class KeyCache:
                 self._retire(fill.digits)
                 self._packed.put(fill.digits, digest + packed)
 
+    def is_absent(self, digits: str) -> bool:
+        """Whether it is known that there is no such key."""
+        if digits in self._absent.recent:
+            return True
+        with self._lock:
+            return self._absent.get(digits) is not None
+
+    def store_absent(self, fill: Fill) -> None:
+        """Keep that there is no such key, unless that is not to be believed."""
+        with self._lock:
+            if fill.live:
+                self._absent.put(fill.digits, True)
+
     def finish(self, fill: Fill) -> None:
         """Forget a question."""
         with self._lock:
@@ -118,6 +133,7 @@ class KeyCache:
         for digits in changed:
             with self._lock:
                 self._packed.pop(digits)
+                self._absent.pop(digits)
                 self._retire(digits)
                 for fill in self._fills.pop(digits, ()):
                     fill.live = False
@@ -133,6 +149,7 @@ class KeyCache:
             for digits in tuple(self._digests):
                 self._retire(digits)
             self._packed = Generations(self._limit)
+            self._absent = Generations(min(self._limit, ABSENT_ENTRIES))
 
     def _find(self, digest: bytes, digits: str) -> Entry | None:
         packed = self._packed.recent.get(digits)

@@ -27,6 +27,10 @@ class KeyChanges:
             self._feed.drop(key_id)
         self._feed.announce(key_id)
 
+    def made(self, key_id: UUID) -> None:
+        """A key is there that was not: this process may have been asked for it before."""
+        self._feed.drop(key_id)
+
     def await_all(self) -> None:
         """Return when every process decides by what was changed. Raises LedgerUnavailable."""
         self._barrier.wait()

@@ -94,6 +94,7 @@ class APIKeys:
                 if isinstance(made, UUID):
                     return msgspec.structs.replace(self.get(key_id_text(made)), secret_already_issued=True)
             view = made
+        self._changes.made(key_id)
         return api_key(view, self.get, secret=text)
 
     def get_all(

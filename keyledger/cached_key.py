@@ -8,13 +8,17 @@ from uuid import UUID
 import msgspec
 
 from keyledger.api_key import APIKey
+from keyledger.domain.ids import key_id_text
 from keyledger.domain.use import Outcome
 from keyledger.infrastructure.key_cache import DIGEST_BYTES, Entry
 from keyledger.verification import Verification
 
 
 class _Packed(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """`key` is without its ledger, and its claims are JSON text, so that they are read as they are from a row."""
+    """`key` is without its ledger and its id, which is here already.
+
+    Its claims are JSON text, so that they are read as they are from a row.
+    """
 
     key_id: UUID
     code: Outcome
@@ -33,7 +37,7 @@ def pack(key_id: UUID, code: Outcome, key: APIKey, claims: str | None) -> bytes:
         key_id=key_id,
         code=code,
         expires_at=key.expiration.timestamp() if waits and key.expiration else math.inf,
-        key=msgspec.structs.replace(key, claims=claims, _get=None),
+        key=msgspec.structs.replace(key, id="", claims=claims, _get=None),
     )
     return _encoder.encode(packed)
 
@@ -47,6 +51,7 @@ class Unpacker:
         """The entry of what was packed, behind the digest."""
         found = _decoder.decode(memoryview(packed)[DIGEST_BYTES:])
         key = found.key
+        msgspec.structs.force_setattr(key, "id", key_id_text(found.key_id))
         msgspec.structs.force_setattr(key, "_get", self.get)
         if key.claims is not None:
             msgspec.structs.force_setattr(key, "claims", json.loads(key.claims))

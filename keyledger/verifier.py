@@ -155,7 +155,7 @@ class CachingVerifier(Verifier):
         digest, cache, lease, clock = salted.digest(), self._cache, self._lease, self._clock
         entry = cache.get(digest, id_digits(secret))
         if entry is None:
-            return _attempt(secret, wanted, use)
+            return self._attempt_at_unknown(secret, wanted, use)
         now = clock()
         if now >= lease.until or entry.expires_at <= now + lease.ahead_seconds:
             return Attempt(entry.key_id, secret, wanted, use)
@@ -170,6 +170,14 @@ class CachingVerifier(Verifier):
             return answer
         attempt = Attempt(entry.key_id, secret, wanted, use)
         attempt.recorded = cast("Outcome", answer.code)
+        return attempt
+
+    def _attempt_at_unknown(self, secret: str, wanted: tuple[str, ...], use: Use) -> Verification | Attempt:
+        """What is not in memory: garbage, a key that is known not to be there, or a question."""
+        attempt = _attempt(secret, wanted, use)
+        if isinstance(attempt, Attempt) and self._cache.is_absent(id_digits(secret)) and self._lease.holds:
+            self._cache.hits += 1
+            return _NOT_FOUND
         return attempt
 
     def settle(self, attempt: Attempt) -> Verification:
@@ -194,6 +202,7 @@ class CachingVerifier(Verifier):
             if found.server is None or found.server != fill.server or not self._lease.holds or not fill.live:
                 return None
             if found.view is None:
+                self._cache.store_absent(fill)
                 return _NOT_FOUND
             if not right:
                 attempt.record(self._recorder, "not_found")

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from faults.proxy import Proxy
 
-from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Settings, Use
-from keyledger.domain.secret import checksum
+from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Settings, Use, api_keys
+from keyledger.domain.ids import new_uuid
+from keyledger.domain.secret import checksum, generate
 from keyledger.domain.use import RecordedUse
 
 HASTY = Settings(flush_interval_seconds=600, database_timeout_seconds=0.5, background_worker=False)
@@ -78,6 +79,54 @@ def test_a_use_that_is_accepted_from_memory_is_recorded_once(
     ledger.event_rows(key.id)  # flushes
     assert hits(ledger) == 49
     assert sorted(int(str(used.use.request_id)) for used in uses(key)) == list(range(50))
+
+
+def test_garbage_is_refused_by_its_checksum_without_a_question(
+    ledger: KeyLedger, create: Callable[..., APIKey], no_fills: Callable[[KeyLedger], None]
+) -> None:
+    no_fills(ledger)
+    text = str(create().secret)
+    for number in range(10_000):
+        garbage = f"{text[:30]}{number:05}{text[35:]}"
+        assert garbage == text or ledger.verify(garbage).code == "malformed"
+    assert ledger._memory.cache.misses == 0
+
+
+def test_the_second_time_an_unknown_key_is_refused_without_a_question(
+    ledger: KeyLedger, no_fills: Callable[[KeyLedger], None]
+) -> None:
+    key_id = new_uuid()
+    assert ledger.verify(generate(key_id)).code == "not_found"
+    no_fills(ledger)
+    assert ledger.verify(generate(key_id)).code == "not_found"
+    assert hits(ledger) == 1
+
+
+def test_a_key_that_was_asked_for_before_it_was_created_is_found_at_once_here_and_soon_elsewhere(
+    ledger: KeyLedger,
+    other: KeyLedger,
+    create: Callable[..., APIKey],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key_id = new_uuid()
+    for each in (ledger, other):
+        assert each.verify(generate(key_id)).code == "not_found"
+    monkeypatch.setattr(api_keys, "new_uuid", lambda: key_id)
+    key = create()
+    assert ledger.verify(key.secret).valid
+    eventually(lambda: other.verify(key.secret).valid)
+
+
+def test_an_unknown_key_is_not_refused_from_memory_once_the_lease_is_over(proxy: Proxy) -> None:
+    with KeyLedger.open(proxy.dsn, settings=HASTY) as ledger:
+        secret = generate(new_uuid())
+        assert ledger.verify(secret).code == "not_found"
+        proxy.refuse()
+        ledger._memory.lease.end()
+        with pytest.raises(LedgerUnavailable):
+            ledger.verify(secret)
+        proxy.refuse(False)
 
 
 @pytest.mark.parametrize("wanted", [["repo:write"], ["deploy"], ["repo:read", "admin"]])

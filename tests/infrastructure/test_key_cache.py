@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from keyledger.infrastructure.key_cache import READY_ENTRIES, Entry, KeyCache
+from keyledger.infrastructure.key_cache import ABSENT_ENTRIES, READY_ENTRIES, Entry, KeyCache
 
 NOBODY = UUID(int=0)
 
@@ -148,6 +148,41 @@ def test_a_newer_answer_replaces_an_older_one() -> None:
     keep(cache, 7, b"newer")
     assert not older.live
     assert ready(cache, 7).answer == b"newer"
+
+
+def miss(cache: KeyCache, number: int) -> None:
+    fill = cache.fill(str(number))
+    cache.store_absent(fill)
+    cache.finish(fill)
+
+
+def test_a_key_that_is_not_there_is_remembered_until_it_is_created_or_everything_is_forgotten() -> None:
+    cache = opened()
+    for number in (7, 8):
+        miss(cache, number)
+    assert (cache.is_absent("7"), cache.is_absent("8"), cache.is_absent("9")) == (True, True, False)
+    cache.drop(["7"])
+    assert (cache.is_absent("7"), cache.is_absent("8")) == (False, True)
+    cache.clear()
+    assert not cache.is_absent("8")
+
+
+def test_that_a_key_is_not_there_is_not_believed_when_it_is_created_meanwhile() -> None:
+    cache = opened()
+    fill = cache.fill("7")
+    cache.drop(["7"])
+    cache.store_absent(fill)
+    assert not cache.is_absent("7")
+
+
+def test_keys_that_are_not_there_take_no_room_of_those_that_are_and_no_more_than_some() -> None:
+    cache = opened(limit=2 * ABSENT_ENTRIES)
+    keep(cache, 3 * ABSENT_ENTRIES)
+    for number in range(3 * ABSENT_ENTRIES):
+        miss(cache, number)
+    assert len(cache._absent) == ABSENT_ENTRIES
+    assert len(cache) == 1
+    assert usable(cache, 3 * ABSENT_ENTRIES)
 
 
 def test_questions_that_are_finished_leave_nothing_behind() -> None:
