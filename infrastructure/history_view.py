@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import TupleRow
 
+from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.events import EVENTS, KeyUsed
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
@@ -28,7 +29,7 @@ _LEADS = ("originator_id", "request_id", "user_id", "ip_address", "organization_
 class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for: None asks for everything. The last but three are the actor's; `until` is exclusive."""
 
-    topics: tuple[str, ...] = TOPICS
+    topics: tuple[str, ...] | None = None
     originator_id: UUID | None = None
     subject: str | None = None
     user_id: str | None = None
@@ -73,7 +74,7 @@ class HistoryView:
         self._codec = codec
 
     def span(self, wanted: HistoryFilter) -> Span:
-        """Where to look for what is wanted."""
+        """Where to look for what is wanted. Raises LedgerUnavailable where another version keeps the history."""
         parameters = {
             "since": wanted.since,
             "until": wanted.until,
@@ -82,7 +83,9 @@ class HistoryView:
             "version": HistoryModel.version,
         }
         rows = self._rows(QUERIES["find_history_span"], parameters)
-        return Span(*rows[0]) if rows else Span(0, 0, 0)
+        if not rows:
+            raise LedgerUnavailable("the read model 'history' is another keyledger's: versions differ")
+        return Span(*rows[0])
 
     def read(self, wanted: HistoryFilter, span: Span, place: Place, *, descending: bool, entries: int) -> Read:
         """The events from a place on: so many that they have the entries, no more of them than 8 MB, but one.
@@ -142,7 +145,8 @@ class HistoryView:
 def _topics(wanted: HistoryFilter) -> tuple[str, ...]:
     """The topics to walk: a use has no actor."""
     by_actor = any(getattr(wanted, column) is not None for column in _ACTOR)
-    return tuple(topic for topic in wanted.topics if not (by_actor and topic == KeyUsed.topic))
+    topics = TOPICS if wanted.topics is None else wanted.topics
+    return tuple(topic for topic in topics if not (by_actor and topic == KeyUsed.topic))
 
 
 def _statement(lead: str | None, *, descending: bool) -> str:

@@ -38,7 +38,7 @@ class Audit:
     api_key_id: of this key; one that is unknown has no history.
     subject: of keys that were this subject's after the event.
     actor: by an Actor, in every field that is set; a text is a user's id. A use has no actor.
-    event_types: some of KeyCreated, KeyUpdated, KeyUsed and KeyRevoked.
+    event_types: some of those that an entry's `event_type` names, such as KeyUsed.
     since, until: aware datetimes, by the service's clock; from the first on, and before the second.
     With `fresh` everything is in it that was committed before the call, and the uses that this ledger had
     recorded; without, what the background worker has come to, which is milliseconds behind.
@@ -176,10 +176,10 @@ def _actor(actor: object) -> dict[str, str]:
     return given
 
 
-def _topics(event_types: object) -> tuple[str, ...]:
+def _topics(event_types: object) -> tuple[str, ...] | None:
     allowed = f"a list of {', '.join(TOPICS)}"
     if event_types is None:
-        return TOPICS
+        return None
     if isinstance(event_types, (str, bytes)) or not isinstance(event_types, Iterable):
         raise InvalidArgument("event_types", f"{allowed}, not one {type(event_types).__name__}")
     given = list(islice(event_types, _LARGEST_PAGE))

@@ -9,11 +9,20 @@ import click
 from keyledger import Actor
 from keyledger.cli.entries import entry_table
 from keyledger.cli.export import write_lines
-from keyledger.cli.options import Globals, Time, global_options, opened
+from keyledger.cli.options import Globals, Time, global_options, opened, options_called
 from keyledger.cli.output import complain, printable, show, show_json
 from keyledger.domain.events import EVENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_CALLED = {
+    "api_key_id": "--key",
+    "subject": "--subject",
+    "user_id": "--user",
+    "organization_id": "--organization",
+    "ip_address": "--address",
+    "request_id": "--request",
+}
 
 
 @click.group()
@@ -58,11 +67,12 @@ def filters(command: F) -> F:
 @click.pass_obj
 def history(target: Globals, /, *, ascending: bool, page_size: int, cursor: str | None, **given: Any) -> None:
     """Show the history, a page at a time. All options that are given must match."""
-    wanted = _filters(given)
-    with opened(target) as ledger:
-        page = ledger.audit.history(
-            **wanted, descending=not ascending, page_size=page_size, cursor=cursor, fresh=True
-        )
+    with options_called(**_CALLED):
+        wanted = _filters(given)
+        with opened(target) as ledger:
+            page = ledger.audit.history(
+                **wanted, descending=not ascending, page_size=page_size, cursor=cursor, fresh=True
+            )
     if target.json:
         shown = [entry.as_dict() for entry in page.entries]
         show_json({"entries": shown, "next_cursor": page.next_cursor, "end_cursor": page.end_cursor})
@@ -78,7 +88,10 @@ def history(target: Globals, /, *, ascending: bool, page_size: int, cursor: str 
 @audit.command()
 @filters
 @click.option(
-    "--output", type=click.Path(dir_okay=False), metavar="FILE", help="A file to write, whole or not at all."
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="A file to write, whole or not at all.",
 )
 @global_options
 @click.pass_obj
@@ -87,9 +100,14 @@ def export(target: Globals, /, *, output: str | None, **given: Any) -> None:
 
     With --json nothing else is written, not even the progress that a terminal shows.
     """
-    with opened(target) as ledger:
-        entries = ledger.audit.export(**_filters(given), fresh=True)
-        count = write_lines(entries, ledger.audit.position(), output, quiet=target.json)
+    if output == "":
+        raise click.BadParameter("the name of a file, or - for stdout", param_hint="'--output'")
+    output = None if output == "-" else output
+    with options_called(**_CALLED):
+        wanted = _filters(given)
+        with opened(target) as ledger:
+            entries = ledger.audit.export(**wanted, fresh=True)
+            count = write_lines(entries, ledger.audit.position(), output, quiet=target.json)
     if output is not None and not target.json:
         complain(f"keyledger: {count:,} entries written to {printable(output)}")
 

@@ -61,7 +61,9 @@ def what_text(entry: HistoryEntry) -> str:
             return "; ".join(f"{field} = {_value(value)}" for field, value in details["changes"].items())
         case "KeyRevoked":
             return f"reason: {details['revocation_reason'] or '—'}"
-    return _use(details)
+        case "KeyUsed":
+            return _use(details)
+    return ", ".join(f"{field} {_value(value)}" for field, value in details.items())
 
 
 def _use(details: dict[str, Any]) -> str:

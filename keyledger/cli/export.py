@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from keyledger import HistoryEntry
-from keyledger.cli.output import json_text, write
+from keyledger.cli.output import OutputFailed, json_text, write
 
 _BATCH = 500
 
@@ -32,11 +32,20 @@ def write_lines(entries: Iterable[HistoryEntry], head: int, output: str | None, 
 
 @contextmanager
 def _writer(output: str | None) -> Iterator[Write]:
-    """Stdout, or the file, which is replaced when everything is written; only its owner may read it."""
+    """Stdout, or the file. Raises OutputFailed."""
     if output is None:
         yield write
         return
-    path = Path(output)
+    try:
+        with _file(Path(output)) as put:
+            yield put
+    except OSError as error:
+        raise OutputFailed(f"{output} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[Write]:
+    """The file, which is replaced when everything is written; only its owner may read it."""
     if path.exists() and not path.is_file():  # a pipe or a device is no file to replace
         with path.open("w", encoding="ascii") as stream:
             yield stream.write

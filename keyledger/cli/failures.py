@@ -35,7 +35,7 @@ _OPTIONS = {
     "until": "--until",
     "user_id": "--as-user",
 }
-"""The arguments whose options have other names."""
+"""The arguments whose options have other names, unless the command has noted another with the error."""
 
 _NO_ARGUMENTS: type[Exception] = getattr(click.exceptions, "NoArgsIsHelpError", click.exceptions.Exit)
 _PRIVATE = (
@@ -79,7 +79,8 @@ def _described(error: Exception) -> tuple[str, str, str | None, int]:
             param = getattr(error, "param", None)
             return "UsageError", error.format_message(), param and param.name, USAGE
         case InvalidArgument():
-            message = f"{_OPTIONS.get(error.param, error.param)}: {error.allowed}"
+            called = next(iter(getattr(error, "__notes__", ())), _OPTIONS.get(error.param, error.param))
+            message = f"{called}: {error.allowed}"
             return kind, message, error.param, USAGE
         case KeyNotFound() | KeyRevokedError() | IdempotencyConflict() | InvalidAPIKey() | RebuildRefused():
             return kind, str(error), None, REFUSED

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from keyledger import Actor, KeyLedger
+from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
 from keyledger.target import target
@@ -93,6 +93,17 @@ def opened(wanted: Globals) -> Iterator[KeyLedger]:
         if new and not wanted.json:
             complain(f"keyledger: a new ledger was made in {printable(str(where))}")
         yield ledger
+
+
+@contextmanager
+def options_called(**names: str) -> Iterator[None]:
+    """Where arguments have options of other names than elsewhere, by argument."""
+    try:
+        yield
+    except InvalidArgument as error:
+        if error.param in names:
+            error.add_note(names[error.param])
+        raise
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click

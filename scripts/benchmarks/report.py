@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.benchmarks.measure import Figures
+from scripts.benchmarks.peak import Peak
 
 _console = Console(width=120)
 
@@ -84,6 +85,17 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
             f"{ratio:.2f}",
             goal,
         )
+    _console.print(table)
+
+
+def peaks(title: str, found: Mapping[str, Peak], *, most: float) -> None:
+    """A table of the memory that processes took; all others may take `most` times what the first one did."""
+    table = _table(title, "seconds", "peak MB", "times 1st", "goal")
+    base = next(iter(found.values())).megabytes
+    for place, (name, one) in enumerate(found.items()):
+        ratio = one.megabytes / base
+        goal = f"at most {most:g}: {_verdict(ratio <= most)}" if place else ""
+        table.add_row(name, f"{one.seconds:.1f}", f"{one.megabytes:.1f}", f"{ratio:.2f}", goal)
     _console.print(table)
 
 

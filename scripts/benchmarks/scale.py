@@ -8,6 +8,7 @@ class Scale:
     """Calls at one caller, rounds and calls of each of many callers, and keys to load of each kind.
 
     `listed_keys` are the keys of one subject that are listed; `list_calls`, how often each page of them.
+    `history_events` are those whose history is read; `visible_commits`, how many are waited for there.
     """
 
     writes: int
@@ -19,6 +20,8 @@ class Scale:
     loaded_keys: int
     listed_keys: int = 1_000_000
     list_calls: int = 300
+    history_events: int = 1_000_000
+    visible_commits: int = 300
 
 
 FULL = Scale(
@@ -34,4 +37,6 @@ QUICK = Scale(
     loaded_keys=6,
     listed_keys=100_000,
     list_calls=100,
+    history_events=100_000,
+    visible_commits=100,
 )

@@ -4,10 +4,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import psycopg
 import pytest
 
-from keyledger import Actor, APIKey, HistoryEntry, InvalidArgument, KeyLedger, MalformedKeyId, Use
-from keyledger.domain.events import EVENTS, KeyUsed
+from keyledger import (
+    Actor,
+    APIKey,
+    HistoryEntry,
+    InvalidArgument,
+    KeyLedger,
+    LedgerUnavailable,
+    MalformedKeyId,
+    Use,
+)
+from keyledger.domain.events import KeyUsed
 
 Create = Callable[..., APIKey]
 
@@ -294,5 +304,14 @@ def test_the_first_and_the_last_moment_there_are_may_be_asked_for(
     assert len(found(ledger, until=moment)) == (0 if moment.year == 1 else 9)
 
 
-def test_every_event_type_is_told_of(ledger: KeyLedger, lives: list[APIKey]) -> None:
-    assert {entry.event_type for entry in found(ledger)} == {event.topic for event in EVENTS}
+def test_a_history_that_another_version_keeps_is_an_error_and_not_an_empty_one(
+    ledger: KeyLedger, lives: list[APIKey], inspector: psycopg.Connection[Any]
+) -> None:
+    inspector.execute("UPDATE keyledger.projections SET version = version + 1 WHERE name = 'history'")
+    try:
+        with pytest.raises(LedgerUnavailable, match="versions differ"):
+            ledger.audit.history()
+        with pytest.raises(LedgerUnavailable, match="versions differ"):
+            ledger.audit.export()
+    finally:
+        inspector.execute("UPDATE keyledger.projections SET version = version - 1 WHERE name = 'history'")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from keyledger import Actor, APIKey, HistoryEntry, HistoryPage, InvalidArgument, KeyLedger, Settings, Use
+from keyledger.infrastructure.history_view import TOPICS
 
 Create = Callable[..., APIKey]
 
@@ -157,6 +158,16 @@ def test_a_cursor_is_refused_with_other_filters_or_the_other_order(
         with pytest.raises(InvalidArgument, match="same filters") as refused:
             ledger.audit.history(cursor=cursor, **(filters | other))
         assert refused.value.param == "cursor"
+
+
+def test_a_cursor_outlives_a_version_that_brings_an_event_type(
+    ledger: KeyLedger, folded: list[APIKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = walked(ledger, 5, descending=False)[-1].end_cursor
+
+    monkeypatch.setattr("keyledger.infrastructure.history_view.TOPICS", (*TOPICS, "KeyRotated"))
+
+    assert ledger.audit.history(descending=False, cursor=cursor).entries == ()
 
 
 def test_filters_that_mean_the_same_take_the_same_cursor(ledger: KeyLedger, folded: list[APIKey]) -> None:

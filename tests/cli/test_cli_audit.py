@@ -12,11 +12,18 @@ from cli.terminal import Terminal
 from click.testing import Result
 
 from keyledger import Actor, APIKey, KeyLedger, Use
+from keyledger.cli.entries import what_text
+from keyledger.cli.output import json_text
 from keyledger.domain import secret
+from keyledger.domain.events import EVENTS
+from keyledger.domain.ids import new_uuid
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.projections.history_entry import RecordedEvent, entries, moments
 
 Run = Callable[..., Result]
 Ask = Callable[..., Any]
 
+GOLDEN = Path(__file__).parents[1] / "infrastructure" / "golden"
 HISTORY, EXPORT = ("audit", "history"), ("audit", "export")
 ACTOR = Actor(user_id="user_1", organization_id="org_1", ip_address="198.51.100.1", request_id="req_1")
 
@@ -155,12 +162,19 @@ def test_an_export_that_fails_leaves_the_older_file_and_nothing_else(
     assert [each.read_text() for each in tmp_path.iterdir()] == ["an older one"]
 
 
-@pytest.mark.parametrize("output", ["missing/history.jsonl", "."])
-def test_an_output_that_cannot_be_written_is_an_error_and_no_traceback(run: Run, key: APIKey, output: str) -> None:
+@pytest.mark.parametrize(
+    ("output", "code"), [("missing/history.jsonl", 3), ("/dev/full", 3), ("n" * 300, 3), (".", 2), ("", 2)]
+)
+def test_an_output_that_cannot_be_written_is_named(run: Run, key: APIKey, output: str, code: int) -> None:
     result = run(*EXPORT, "--output", output)
 
-    assert result.exit_code in (2, 3)
-    assert result.stderr.startswith(("keyledger: ", "Usage: "))
+    assert result.exit_code == code
+    expected = f"keyledger: {output} cannot be written: " if code == 3 else "'--output': "
+    assert expected in result.stderr
+
+
+def test_a_dash_stands_for_stdout(run: Run, key: APIKey) -> None:
+    assert lines(run(*EXPORT, "--output", "-")) == lines(run(*EXPORT))
 
 
 def test_an_export_goes_into_a_pipe_that_has_a_name(
@@ -192,6 +206,23 @@ def test_progress_is_shown_on_a_terminal_unless_the_lines_go_there(here: str, ke
     assert [json.loads(line)["event_type"] for line in to_terminal.text.splitlines()][-1] == "KeyRevoked"
 
 
+@pytest.mark.parametrize("topic", [event.topic for event in EVENTS])
+def test_every_event_type_there_is_can_be_read_by_people_and_by_programs(topic: str) -> None:
+    event = EventCodec().decode(topic, bytes.fromhex(next(GOLDEN.glob(f"{topic}.*.hex")).read_text()))
+    recorded = RecordedEvent(
+        position=1,
+        originator_id=new_uuid(),
+        subject="org_1",
+        revoked=False,
+        recorded_at=event.occurred_at,
+        event=event,
+    )
+
+    for entry in entries(recorded, range(len(moments(event)))):
+        assert what_text(entry)
+        assert json.loads(json_text(entry.as_dict()))["event_type"] == topic
+
+
 def test_an_empty_history_is_told_as_such(run: Run, ask: Ask) -> None:
     assert run(*HISTORY).stdout == "0 entries\n"
     assert ask(*HISTORY) == {"entries": [], "next_cursor": None, "end_cursor": None}
@@ -201,7 +232,12 @@ def test_an_empty_history_is_told_as_such(run: Run, ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--key", "ak_1"), "hexadecimal"),
+        (("--key", "ak_1"), "--key: a key's id is"),
+        (("--user", ""), "--user: a text of 1"),
+        (("--organization", ""), "--organization: a text of 1"),
+        (("--address", ""), "--address: a text of 1"),
+        (("--request", ""), "--request: a text of 1"),
+        (("--subject", ""), "--subject: a text of 1"),
         (("--page-size", "0"), "--page-size"),
         (("--page-size", "1001"), "1000"),
         (("--cursor", "x"), "--cursor"),

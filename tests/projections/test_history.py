@@ -1,8 +1,8 @@
 """The fold of the audit history, and the entries that an event has."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import get_args
+from typing import ClassVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,9 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 from support.streams import KEY, T0, at, created, revoked, updated
 
+from keyledger.cli.entries import what_text
 from keyledger.domain.actor import Actor
+from keyledger.domain.digest import Digest
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import Event, KeyUsed
 from keyledger.domain.ids import new_uuid
@@ -145,6 +147,28 @@ def test_details_are_told_in_the_form_that_callers_know() -> None:
     assert made.actor == ACTOR
     assert "digest" not in made.details
     assert changed.details == {"changes": {"claims": {"a": [1]}, "expiration": None, "scopes": ["x"]}}
+
+
+class KeyRotated(Event, frozen=True, kw_only=True, array_like=True):
+    """An event of which the history knows nothing."""
+
+    topic: ClassVar[str] = "KeyRotated"
+
+    why: str
+    expiration: datetime | None
+    digest: Digest
+
+
+def test_an_event_type_that_the_history_knows_nothing_of_is_told_field_by_field() -> None:
+    digest = Digest(algorithm="hmac-sha256-v1", kid="none", value=bytes(32))
+    rotated = KeyRotated(id=new_uuid(), occurred_at=at(1), actor=ACTOR, why="old", expiration=at(9), digest=digest)
+
+    row = folded(created(), rotated)[1]
+    (entry,) = entries(recorded(rotated), range(row.entries))
+
+    assert (row.topic, row.user_id, row.entries) == ("KeyRotated", "user_1", 1)
+    assert (entry.event_type, entry.details) == ("KeyRotated", {"why": "old", "expiration": at(9)})
+    assert what_text(entry) == "why 'old', expiration 2026-11-23 12:00:09Z"
 
 
 SECONDS = st.integers(-200, 200) | st.sampled_from([-100_000, 100_000])
