@@ -88,6 +88,17 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
     _console.print(table)
 
 
+def rates(title: str, found: Mapping[str, list[float]], *, least: Mapping[str, float]) -> None:
+    """A table of things done a second, with the least of each that is the goal."""
+    table = _table(title, "rounds", "median/s", "lowest", "highest", "goal")
+    for name, values in found.items():
+        median = statistics.median(values)
+        goal = f"at least {least[name]:,.0f}: {_verdict(median >= least[name])}" if name in least else ""
+        figures = (f"{value:,.0f}" for value in (median, min(values), max(values)))
+        table.add_row(name, str(len(values)), *figures, goal)
+    _console.print(table)
+
+
 def peaks(title: str, found: Mapping[str, Peak], *, most: float) -> None:
     """A table of the memory that processes took; all others may take `most` times what the first one did."""
     table = _table(title, "seconds", "peak MB", "times 1st", "goal")

@@ -9,6 +9,7 @@ class Scale:
 
     `listed_keys` are the keys of one subject that are listed; `list_calls`, how often each page of them.
     `history_events` are those whose history is read; `visible_commits`, how many are waited for there.
+    `replayed_uses` are those of the one key that is replayed.
     """
 
     writes: int
@@ -22,6 +23,7 @@ class Scale:
     list_calls: int = 300
     history_events: int = 1_000_000
     visible_commits: int = 300
+    replayed_uses: int = 1_000_000
 
 
 FULL = Scale(
@@ -39,4 +41,5 @@ QUICK = Scale(
     list_calls=100,
     history_events=100_000,
     visible_commits=100,
+    replayed_uses=100_000,
 )
