@@ -88,14 +88,12 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
     _console.print(table)
 
 
-def rates(title: str, found: Mapping[str, list[float]], *, least: Mapping[str, float]) -> None:
-    """A table of things done a second, with the least of each that is the goal."""
-    table = _table(title, "rounds", "median/s", "lowest", "highest", "goal")
-    for name, values in found.items():
-        median = statistics.median(values)
-        goal = f"at least {least[name]:,.0f}: {_verdict(median >= least[name])}" if name in least else ""
-        figures = (f"{value:,.0f}" for value in (median, min(values), max(values)))
-        table.add_row(name, str(len(values)), *figures, goal)
+def rates(title: str, found: Mapping[str, Figures], least: float) -> None:
+    """A table of events a second; the medians are to be `least` at the least."""
+    table = _table(title, "rounds", "median/s", "p10", "p90", "goal")
+    for name, one in found.items():
+        goal = f"at least {least:,.0f}: {_verdict(one.median >= least)}"
+        table.add_row(name, str(one.count), f"{one.median:,.0f}", f"{one.p10:,.0f}", f"{one.p90:,.0f}", goal)
     _console.print(table)
 
 
