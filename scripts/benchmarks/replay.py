@@ -21,7 +21,7 @@ from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.projections.moment import fold
 from scripts.benchmarks import mix, peak, report
 from scripts.benchmarks.databases import new_database
-from scripts.benchmarks.measure import latencies
+from scripts.benchmarks.measure import Figures, latencies
 from scripts.benchmarks.scale import Scale
 
 FOLDED_A_SECOND = 100_000
@@ -102,9 +102,7 @@ def _fold(database: Database, key_id: UUID, count: int) -> None:
         key = fold(past.stream(key_id))
         rates.append(count / (time.perf_counter() - start))
         assert key is not None
-    report.rates(
-        f"a stream of {count:,} events read and folded", {"events": rates}, least={"events": FOLDED_A_SECOND}
-    )
+    report.rates(f"a stream of {count:,} events read and folded", {"events": Figures.of(rates)}, FOLDED_A_SECOND)
 
 
 def _as_of(ledger: KeyLedger, keys: Mapping[str, UUID], moments: Mapping[str, datetime | int]) -> None:
