@@ -8,15 +8,16 @@ from rich.text import Text
 
 from keyledger import APIKey, KeyChange
 from keyledger.cli.output import moment, plain
+from keyledger.cli.tables import name_and_id
 
 _STYLES = {"gained": "green", "lost": "red", "widened": "yellow", "narrowed": "cyan"}
 
 
 def change_table(changes: Iterable[KeyChange]) -> Table:
-    """One row a change: its kind, the key, what of it, and the event that did it."""
+    """One row a change: its kind, the key and whose it is or was, what of it, and the event that did it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("change", width=8)
-    table.add_column("name and id", overflow="fold")
+    table.add_column("name, id and subject", overflow="fold")
     table.add_column("what", overflow="fold")
     table.add_column("by", overflow="fold")
     for change in changes:
@@ -24,7 +25,7 @@ def change_table(changes: Iterable[KeyChange]) -> Table:
         assert key is not None
         table.add_row(
             Text(change.kind, _STYLES[change.kind]),
-            Text.assemble(plain(key.name, "bold"), f"\n{key.id}"),
+            name_and_id(key, plain(change.subject)),
             plain(", ".join(_what(change)) or None),
             plain(_by(change)),
         )
@@ -42,11 +43,13 @@ def _what(change: KeyChange) -> Iterator[str]:
             yield f"went to {after.subject}"
     elif change.kind == "gained" and after is not None:
         if before is None:
-            yield f"created for {after.subject}"
+            yield "created" if change.event_type == "KeyCreated" else "created in between, then updated"
+            yield f"scopes {', '.join(after.scopes) or '—'}"
+            yield f"expires {moment(after.expiration)}"
         elif before.subject != after.subject:
             yield f"came from {before.subject}"
         else:
-            yield f"expires {moment(after.expiration)}"
+            yield f"valid again, expires {moment(after.expiration)}"
     elif before is not None and after is not None:
         yield from _differences(change.kind, before, after)
 
