@@ -1,8 +1,7 @@
 -- Of keys up to a position (NULL: all their events): the version and lateness of the last event, and the key's latest
 -- accepted use. With a time, that of the events whose latest use is not after it, and from which version on it is.
--- That version is found by halving: the latest use up to an event never falls along a stream. The last event up to a
--- position is found by comparing rows, an order that positions_stream alone has: by an equality the planner may walk
--- all positions back instead, where few keys have most events, past everything since a quiet key's last event.
+-- That version is found by halving: the latest use up to an event never falls along a stream.
+-- Both columns are in the order by position, or the planner may walk all positions backwards for a key with few.
 WITH RECURSIVE past AS (
     SELECT key.id, head.version, head.last_used_at, head.lateness
     FROM unnest(%(ids)b::uuid[]) AS key (id)

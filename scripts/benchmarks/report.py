@@ -90,7 +90,7 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
 
 def rates(title: str, found: Mapping[str, Figures], least: float) -> None:
     """A table of events a second; the medians are to be `least` at the least."""
-    table = _table(title, "slices", "median/s", "p10", "p90", "goal")
+    table = _table(title, "rounds", "median/s", "p10", "p90", "goal")
     for name, one in found.items():
         goal = f"at least {least:,.0f}: {_verdict(one.median >= least)}"
         table.add_row(name, str(one.count), f"{one.median:,.0f}", f"{one.p10:,.0f}", f"{one.p90:,.0f}", goal)
