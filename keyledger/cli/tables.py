@@ -49,7 +49,7 @@ def key_table(keys: Iterable[APIKey], *, subjects: bool = False) -> Table:
     for key in keys:
         scopes, created = plain(", ".join(key.scopes) or None), moment(key.created_at)
         subject = [plain(key.subject)] if subjects else []
-        about = (
+        about: tuple[Text | str, ...] = (
             (key.id, plain(key.name), *subject, state(key), scopes, created)
             if wide
             else (name_and_id(key, *subject), state(key))
