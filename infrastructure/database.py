@@ -127,6 +127,10 @@ class Database:
             time.sleep(_RETRY_PAUSE_SECONDS)
         raise LedgerUnavailable(f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {reason}")
 
+    def remaining_seconds(self) -> float:
+        """How long this call may still wait."""
+        return max(0.0, (_called_at.get() or time.monotonic()) + self.timeout_seconds - time.monotonic())
+
     def close(self) -> None:
         """Close every connection; calls after this raise LedgerClosed."""
         with self._lock:

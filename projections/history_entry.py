@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from keyledger.domain.actor import Actor
-from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
+from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed, UsesLost
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.use import RecordedUse, unpack
 
@@ -22,13 +22,13 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the audit history. Datetimes are aware, in UTC.
 
     position: the event's place in the order of all events; index: the entry's within its event, from 0.
-    event_type: KeyCreated, KeyUpdated, KeyUsed or KeyRevoked. subject: the key's after the event.
+    event_type: KeyCreated, KeyUpdated, KeyUsed, KeyRevoked or UsesLost. subject: the key's after the event.
     occurred_at: by the service's clock; recorded_at: by the database's.
     actor: who acted; None for a use.
     details: of a use ip_address, user_agent, method, path, request_id and outcome, with `after_revocation` where
     an accepted one was stored after the key's revocation; of attempts that were only counted `refused_unlisted`,
-    their number; of an update `changes`; of a revocation its `revocation_reason`; of a creation the key's
-    fields.
+    their number; of an update `changes`; of a revocation its `revocation_reason`; of lost uses their `count` and
+    the `cause`; of a creation the key's fields.
     """
 
     position: int
@@ -109,6 +109,8 @@ def _details(
             return {0: {"changes": _readable(changed)}}
         case KeyRevoked(revocation_reason=reason):
             return {0: {"revocation_reason": reason}}
+        case UsesLost(count=count, cause=cause):
+            return {0: {"count": count, "cause": cause}}
     raise AssertionError(recorded.event.topic)
 
 
