@@ -79,7 +79,7 @@ class UseMemory:
         return len(self._pending) + self._unstored_uses
 
     def taker(self, journal: UseJournal, clock_ns: Callable[[], int]) -> Record:
-        """What takes note of a use. It is the hot path: it takes no lock, and what it needs are its own variables."""
+        """What takes note of a use. It is the hot path: it takes no lock, and what it needs are its variables."""
         self._journal = journal
         pending, refuse, make_room = self._pending, self.refuse, self._make_room
         append, next_slot, mask, low, high = (
