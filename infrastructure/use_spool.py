@@ -155,14 +155,13 @@ class Delivery:
         """
         data = path.read_bytes()
         base = use_frames.base_of(data)
-        whole = 0
-        if base is not None:
-            whole = self._deliver(data, base)
-        if base is None or whole < len(data):
+        whole = 0 if base is None else self._deliver(data, base)
+        if whole < len(data):
             _log.error(
-                "%s is damaged or cut after %d of its %d bytes; uses after that are lost", path, whole, len(data)
+                "%s is damaged, or cut, after %d of its %d bytes: later uses are lost", path, whole, len(data)
             )
-            if not use_frames.is_torn(data, whole):
+            torn = len(data) < use_frames.HEADER.size if base is None else use_frames.is_torn(data, whole)
+            if not torn:
                 path.rename(path.parent.parent / f"{path.parent.name}-{path.stem}{DAMAGED}")
                 return len(data)
         path.unlink()
