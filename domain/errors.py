@@ -16,6 +16,7 @@ KeyLedgerError
  │    ├── PepperUnavailable
  │    └── EmbeddedServerError
  ├── SchemaOutOfDate              the command to run is in the message
+ ├── RebuildRefused               a read model cannot be rebuilt; the message says why
  ├── LedgerClosed
  └── UnreadableEvent              an event newer than this version of keyledger, or damaged
 
@@ -107,6 +108,10 @@ class EmbeddedServerError(LedgerUnavailable):
 
 class SchemaOutOfDate(KeyLedgerError):
     """The database's schema is missing, older or newer than this version of keyledger needs."""
+
+
+class RebuildRefused(KeyLedgerError):
+    """A read model cannot be rebuilt now, or not by this role; the live one is as it was."""
 
 
 class LedgerClosed(KeyLedgerError):

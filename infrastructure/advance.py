@@ -6,8 +6,9 @@ import psycopg
 
 from keyledger.infrastructure import failure
 from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.place import Place
 from keyledger.infrastructure.queries import QUERIES
-from keyledger.infrastructure.read_model import ReadModel, Tables
+from keyledger.infrastructure.read_model import ReadModel
 from keyledger.projections.sequenced import SequencedEvent
 
 
@@ -23,7 +24,9 @@ class HeldUp(Exception):
     """Somebody holds a lock on the read model's tables."""
 
 
-def advance(model: ReadModel, events: Sequence[SequencedEvent]) -> Callable[[DeadlineConnection], bool]:
+def advance(
+    model: ReadModel, place: Place, events: Sequence[SequencedEvent]
+) -> Callable[[DeadlineConnection], bool]:
     """Work for a Database: applies the events if the read model stands before them, and says whether it did.
 
     Done twice it does it once. Raises Refused, HeldUp.
@@ -32,7 +35,7 @@ def advance(model: ReadModel, events: Sequence[SequencedEvent]) -> Callable[[Dea
     def work(connection: DeadlineConnection) -> bool:
         try:
             with connection.transaction():
-                return _changed(model, events, connection)
+                return _changed(model, place, events, connection)
         except psycopg.errors.LockNotAvailable as error:
             raise HeldUp from error
         except Exception as error:
@@ -46,14 +49,16 @@ def advance(model: ReadModel, events: Sequence[SequencedEvent]) -> Callable[[Dea
     return work
 
 
-def _changed(model: ReadModel, events: Sequence[SequencedEvent], connection: DeadlineConnection) -> bool:
-    key, expected = {"name": model.name, "version": model.version}, events[0].position - 1
+def _changed(
+    model: ReadModel, place: Place, events: Sequence[SequencedEvent], connection: DeadlineConnection
+) -> bool:
+    expected = events[0].position - 1
     connection.execute(QUERIES["begin_batch"])
-    row = connection.execute(QUERIES["lock_projection"], key, binary=True).fetchone()
+    row = connection.execute(QUERIES[place.lock], place.key, binary=True).fetchone()
     if row is None or row[0] != expected:
         return False
-    state = model.apply(Tables(connection), row[1], events)
-    moved = {**key, "expected": expected, "position": events[-1].position, "state": state}
-    if connection.execute(QUERIES["move_projection"], moved).rowcount != 1:
+    state = model.apply(place.tables(connection), row[1], events)
+    moved = {**place.key, "expected": expected, "position": events[-1].position, "state": state}
+    if connection.execute(QUERIES[place.move], moved).rowcount != 1:
         raise psycopg.Rollback
     return True

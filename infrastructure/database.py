@@ -127,6 +127,22 @@ class Database:
             time.sleep(_RETRY_PAUSE_SECONDS)
         raise LedgerUnavailable(f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {reason}")
 
+    @contextmanager
+    def apart(self) -> Iterator[DeadlineConnection]:
+        """A connection that is none of the pool's, for what keeps something in its session.
+
+        With no deadline, no time-outs, and no second try: what it kept would be gone. Raises LedgerUnavailable.
+        """
+        try:
+            with DeadlineConnection.connect(self._conninfo, **self._options) as connection:
+                connection.execute(
+                    "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO;"
+                    " SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+                )
+                yield connection
+        except psycopg.Error as error:
+            raise LedgerUnavailable(f"PostgreSQL failed in the middle: {_reason(error)}") from None
+
     def remaining_seconds(self) -> float:
         """How long this call may still wait."""
         return max(0.0, (_called_at.get() or time.monotonic()) + self.timeout_seconds - time.monotonic())
@@ -181,7 +197,7 @@ class Database:
             # A statement or a transaction that nobody goes on with must not hold on to its session, or its locks.
             abandoned_ms = math.ceil((self.timeout_seconds + 1) * 1000)
             connection.execute(
-                "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO;"
+                "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO; SET jit = off;"
                 f" SET statement_timeout = {abandoned_ms};"
                 f" SET idle_in_transaction_session_timeout = {abandoned_ms}"
             )

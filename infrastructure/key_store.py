@@ -97,6 +97,7 @@ class KeyStore:
                 return None
             parameters = self._parameters(self._row(key, key_id, key.version, event), event)
             parameters["new_subject"] = event.changes.subject or None
+            parameters["new_expiration"] = event.changes.expiration or None
             values = self._database.run(partial(_append, query="append_updated", parameters=parameters))
             if values is not None:
                 self._committed()

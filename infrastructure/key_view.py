@@ -1,18 +1,40 @@
 """Reading the control read model: one key, or a page of a subject's keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from psycopg.rows import TupleRow
 
 from keyledger.domain.digest import Digest
+from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.key_search import KeySearch
 from keyledger.infrastructure.queries import QUERIES
-from keyledger.projections.control import searchable
+from keyledger.infrastructure.read_models.listing import ListingModel
+from keyledger.projections import listing
 
-_LARGEST_OFFSET = 2**63 - 1
+FEW_KEYS = 500
+"""A subject with no more keys than this is read whole."""
+
+MOST_WAITING = 5_000
+"""With more events than this that the counts do not know yet, keys are counted one by one."""
+
+_LARGEST_OFFSET = 2**62
+_TREE = {
+    "name": ListingModel.name,
+    "version": ListingModel.version,
+    "few": FEW_KEYS,
+    "most_waiting": MOST_WAITING,
+    "leaf_keys": listing.LEAF_KEYS,
+    "top": listing.TOP,
+    "step": listing.STEP,
+    "bottom": listing.BOTTOM,
+    "earliest": listing.EARLIEST,
+}
 
 
 class KeyView(msgspec.Struct, frozen=True):
@@ -61,15 +83,16 @@ class KeyViews:
         self, *, subject: str, query: str | None, offset: int, limit: int, include_invalid: bool
     ) -> tuple[list[KeyView], int]:
         """The keys of a page, newest first, and the number of all that match."""
+        search = KeySearch.of(query) if query else None
         parameters = {
             "subject": subject,
-            "pattern": _pattern(query) if query else None,
+            "pattern": search and search.pattern,
+            "grams": search and search.grams,
             "offset": min(offset, _LARGEST_OFFSET),
             "limit": limit,
             "include_invalid": include_invalid,
         }
-        statement = QUERIES["list_keys"]
-        rows = self._database.run(lambda connection: connection.execute(statement, parameters).fetchall())
+        rows = self._database.run(partial(_page_rows, parameters=parameters))
         return [KeyView(*row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
     def _one(self, query: str, key_id: UUID) -> TupleRow | None:
@@ -79,7 +102,16 @@ class KeyViews:
         )
 
 
-def _pattern(query: str) -> str:
-    """A LIKE pattern that takes the query literally."""
-    escaped = searchable(query).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+def _page_rows(connection: DeadlineConnection, *, parameters: Mapping[str, Any]) -> list[TupleRow]:
+    """The rows of a page by the cheapest way that knows it.
+
+    Most subjects have few keys. What reads those of the others is planned each time anew for the very subject and
+    text: a plan for any of them would be a bad one for most.
+    """
+    rows = connection.execute(QUERIES["list_few_keys"], {**parameters, **_TREE}).fetchall()
+    if rows:
+        return rows
+    if parameters["pattern"] is not None:
+        return connection.execute(QUERIES["search_keys"], parameters, prepare=False).fetchall()
+    rows = connection.execute(QUERIES["list_many_keys"], {**parameters, **_TREE}).fetchall()
+    return rows or connection.execute(QUERIES["list_keys"], parameters, prepare=False).fetchall()

@@ -1,7 +1,7 @@
 """What the runner asks of a read model, and the tables that it writes."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from psycopg import Cursor
@@ -13,20 +13,26 @@ from keyledger.projections.sequenced import SequencedEvent
 
 
 class Tables:
-    """A read model's tables within a transaction: the live ones, or those that a rebuild fills beside them."""
+    """A read model's tables within a transaction: the live ones, or others of the same columns beside them."""
 
-    def __init__(self, connection: DeadlineConnection, *, names: Iterable[str] = (), suffix: str = "") -> None:
-        """With a `suffix`, statements on `keyledger.NAME` go to `keyledger.NAMEsuffix`, for each of `names`."""
+    def __init__(
+        self,
+        connection: DeadlineConnection,
+        *,
+        names: Collection[str] = (),
+        suffix: str = "",
+        schema: str = "keyledger",
+    ) -> None:
+        """Statements on `keyledger.NAME` go to `SCHEMA.NAMEsuffix`, for each of `names`."""
         self._connection = connection
-        self._names = tuple(names)
-        self._suffix = suffix
+        self._pattern = re.compile(rf"\bkeyledger\.({'|'.join(map(re.escape, names))})\b") if names else None
+        self._instead = rf"{schema}.\1{suffix}"
 
     def execute(self, query: str, parameters: Mapping[str, Any] | None = None) -> Cursor[TupleRow]:
         """Run sql/`query`.sql."""
         statement = QUERIES[query]
-        if self._suffix:
-            pattern = rf"\bkeyledger\.({'|'.join(map(re.escape, self._names))})\b"
-            statement = re.sub(pattern, rf"keyledger.\1{self._suffix}", statement)
+        if self._pattern is not None:
+            statement = self._pattern.sub(self._instead, statement)
         return self._connection.execute(statement, parameters, binary=True)
 
 

@@ -7,7 +7,7 @@ that one just before it, and no other; it is tried again now and then.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from keyledger.infrastructure.advance import HeldUp, Refused, advance
 from keyledger.infrastructure.batch import Batches
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.place import Place, live
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.read_model import ReadModel
 from keyledger.infrastructure.sequence import BATCH_EVENTS
@@ -41,10 +42,18 @@ class _Mark(msgspec.Struct):
 
 
 class Runner:
-    """Applies events to read models."""
+    """Applies events to read models, up to a position and never past it."""
 
-    def __init__(self, database: Database, codec: EventCodec, read_models: Sequence[ReadModel]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        codec: EventCodec,
+        read_models: Sequence[ReadModel],
+        place: Callable[[ReadModel], Place] = live,
+    ) -> None:
+        """`place` says where each of them stands."""
         self.read_models = tuple(read_models)
+        self._places = {model.name: place(model) for model in read_models}
         self._database = database
         self._batches = Batches(database, codec)
         self._marks = {model.name: _Mark() for model in read_models}
@@ -64,7 +73,11 @@ class Runner:
         events, unreadable = self._batches.after(mark.position)
         if unreadable is not None:
             self._stop(model, mark.position + 1, unreadable)
-        return self._apply(model, events) if events else 0
+        return self._apply(model, events[: head - mark.position]) if events else 0
+
+    def failure(self, model: ReadModel) -> str | None:
+        """Why the read model has stopped, as far as this runner knows."""
+        return self._marks[model.name].failure
 
     def catch_up(self, position: int, *names: str) -> None:
         """Bring the read models of these names to a position at least; other runners may do a part of it.
@@ -103,8 +116,8 @@ class Runner:
 
     def _position(self, model: ReadModel) -> int | None:
         """Where the read model is; None where the database has another version of it."""
-        key = {"name": model.name, "version": model.version}
-        row = self._database.run(lambda connection: connection.execute(QUERIES["find_projection"], key).fetchone())
+        place = self._places[model.name]
+        row = self._database.run(lambda connection: connection.execute(QUERIES[place.find], place.key).fetchone())
         return None if row is None else row[0]
 
     def _apply(self, model: ReadModel, events: Sequence[SequencedEvent]) -> int:
@@ -113,7 +126,7 @@ class Runner:
         while True:
             some = events[: mark.limit]
             try:
-                moved = self._database.run(advance(model, some))
+                moved = self._database.run(advance(model, self._places[model.name], some))
             except HeldUp:
                 mark.resting_until = time.monotonic() + _HELD_UP_SECONDS
                 return 0
@@ -145,15 +158,9 @@ class Runner:
     def _stop(self, model: ReadModel, position: int, error: Exception) -> None:
         mark, described = self._marks[model.name], failure.described(error, model)
         mark.resting_until = time.monotonic() + STOPPED_SECONDS
-        parameters = {
-            "name": model.name,
-            "version": model.version,
-            "failed_position": position,
-            "failure": described,
-        }
-        noted = self._database.run(
-            lambda connection: connection.execute(QUERIES["stop_projection"], parameters).rowcount
-        )
+        place = self._places[model.name]
+        parameters = {**place.key, "failed_position": position, "failure": described}
+        noted = self._database.run(lambda connection: connection.execute(QUERIES[place.stop], parameters).rowcount)
         if not noted:
             mark.resting_until = 0.0
             self._forget(model)

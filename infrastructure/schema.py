@@ -1,22 +1,37 @@
-"""The schema's version and the migrations that raise it."""
+"""The schema's version and the migrations that raise it; the versions of the read models, and their rebuilds."""
 
+import logging
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, LiteralString
 
 import psycopg
 
 from keyledger.domain.errors import LedgerUnavailable, SchemaOutOfDate
+from keyledger.infrastructure import read_columns
+from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES, load
+from keyledger.infrastructure.read_model import ReadModel
 from keyledger.infrastructure.read_models import READ_MODELS
+from keyledger.infrastructure.rebuild import rebuild
+from keyledger.infrastructure.rebuild_report import Progress, RebuildProgress
+from keyledger.infrastructure.runner import Runner
+from keyledger.infrastructure.sequencer import Sequencer
 
 MIGRATIONS = tuple(load("keyledger.infrastructure.migrations").items())
 CURRENT = len(MIGRATIONS)
 
+STEPS: Mapping[str, Callable[[DeadlineConnection], None]] = {"0015_events_read_columns": read_columns.fill}
+"""What a migration needs beside its statement, after it."""
+
+_log = logging.getLogger("keyledger.schema")
+
 _LOCK = 0x6B65796C65646772  # "keyledgr": the advisory lock that lets one migration run at a time
 _SCHEMA = MIGRATIONS[0][0]
 _MINIMUM_SERVER = 150000
-_MIGRATE_SECONDS = 3600.0
+_MIGRATE_SECONDS = 24 * 3600.0
+_FILL_EVENTS = 10_000
 
 
 def version(connection: DeadlineConnection) -> int:
@@ -30,9 +45,13 @@ def version(connection: DeadlineConnection) -> int:
 
 def check(database: Database) -> None:
     """Raise SchemaOutOfDate unless the database's schema is the one that this version of keyledger knows."""
+    check_version(database)
+    database.run(_check_projections)
+
+
+def check_version(database: Database) -> None:
+    """The same without a look at the versions of the read models."""
     found = database.run(_checked_version)
-    if found == CURRENT:
-        database.run(_check_projections)
     if found > CURRENT:
         raise SchemaOutOfDate(
             f"the database's schema is at version {found}, newer than the {CURRENT} that this keyledger knows:"
@@ -43,11 +62,18 @@ def check(database: Database) -> None:
         raise SchemaOutOfDate(f"the database's schema {state}: run `keyledger migrate`, or open with migrate=True")
 
 
-def migrate(database: Database) -> list[str]:
-    """Apply what is missing, in one transaction, and return the names; safe from many processes at once."""
-    if database.run(_checked_version) == CURRENT and not database.run(_missing_projections):
+def migrate(database: Database, progress: Progress | None = None) -> list[str]:
+    """Apply what is missing, in one transaction, and return the names; safe from many processes at once.
+
+    Read models that are new are filled, and those of an older version rebuilt.
+    """
+    if database.run(_checked_version) == CURRENT and not database.run(_outdated):
         return []
-    applied = database.run(_migrate, work_seconds=_MIGRATE_SECONDS)
+    applied, new = database.run(_migrate, work_seconds=_MIGRATE_SECONDS)
+    check_version(database)
+    _rebuild(database, progress)
+    if new:
+        _fill(database, new, progress)
     check(database)
     return applied
 
@@ -62,7 +88,8 @@ def _checked_version(connection: DeadlineConnection) -> int:
     return version(connection)
 
 
-def _migrate(connection: DeadlineConnection) -> list[str]:
+def _migrate(connection: DeadlineConnection) -> tuple[list[str], list[str]]:
+    """The names of the migrations that were applied, and of the read models that are new."""
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -72,28 +99,59 @@ def _migrate(connection: DeadlineConnection) -> list[str]:
             # A DBA may have made the schema for a role that may not make one.
             if name != _SCHEMA or not _exists(connection, "to_regnamespace('keyledger')"):
                 connection.execute(statement.encode(), prepare=False)
+            if name in STEPS and found:
+                STEPS[name](connection)
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO keyledger.migrations (version, name) VALUES (%s, %s)",
                 [(number, name) for number, (name, _) in enumerate(pending, start=found + 1)],
             )
-        connection.execute(QUERIES["add_projections"], _projections())
-    return [name for name, _ in pending]
+        new = [name for (name,) in connection.execute(QUERIES["add_projections"], _projections())]
+    return [name for name, _ in pending], new
 
 
 def _projections() -> dict[str, list[Any]]:
     return {"names": [model.name for model in READ_MODELS], "versions": [model.version for model in READ_MODELS]}
 
 
-def _missing_projections(connection: DeadlineConnection) -> list[str]:
-    """The read models that this database has never heard of."""
-    found = {name for name, *_ in connection.execute(QUERIES["find_projections"])}
-    return [model.name for model in READ_MODELS if model.name not in found]
+def _outdated(connection: DeadlineConnection) -> list[ReadModel]:
+    """The read models that this database has never heard of, or of which an older version made the rows."""
+    found = _versions(connection)
+    return [model for model in READ_MODELS if found.get(model.name, 0) < model.version]
+
+
+def _rebuild(database: Database, progress: Progress | None) -> None:
+    """Rebuild the read models of an older version; another process that does so is waited for."""
+    if not database.run(_outdated):
+        return
+    with database.apart() as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK + 1,))
+        outdated = database.run(_outdated)
+        _log.warning("rebuilding the read models %s", ", ".join(model.name for model in outdated))
+        rebuild(database, EventCodec(), outdated, progress)
+
+
+def _fill(database: Database, names: Collection[str], progress: Progress | None) -> None:
+    """Bring new read models to the head: who opens the ledger next finds what had happened before."""
+    head = Sequencer(database).catch_up()
+    runner = Runner(database, EventCodec(), READ_MODELS)
+    for name in names:
+        try:
+            for position in (*range(_FILL_EVENTS, head, _FILL_EVENTS), head):
+                runner.catch_up(position, name)
+                if progress is not None:
+                    progress(RebuildProgress(projection=name, position=position, head=head))
+        except LedgerUnavailable as error:  # one that has stopped keeps nobody from opening the ledger
+            _log.warning("%s", error)
+
+
+def _versions(connection: DeadlineConnection) -> dict[str, int]:
+    return {name: version for name, version, *_ in connection.execute(QUERIES["find_projections"])}
 
 
 def _check_projections(connection: DeadlineConnection) -> None:
     """Raise SchemaOutOfDate unless every read model is the version that this keyledger makes."""
-    found = {name: version for name, version, *_ in connection.execute(QUERIES["find_projections"])}
+    found = _versions(connection)
     for model in READ_MODELS:
         version = found.get(model.name, 0)
         if version > model.version:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.projections.sequenced import SequencedEvent
@@ -28,10 +29,13 @@ class SequencedRow(NamedTuple):
 
 def read(database: Database, after: int, limit: int = BATCH_EVENTS) -> list[SequencedRow]:
     """The next events after a position, up to the first position that is missing; empty at the head."""
+    return database.run(lambda connection: select(connection, after, limit))
+
+
+def select(connection: DeadlineConnection, after: int, limit: int = BATCH_EVENTS) -> list[SequencedRow]:
+    """The same within a transaction."""
     parameters = {"after": after, "limit": limit, "bytes": BATCH_BYTES}
-    rows = database.run(
-        lambda connection: connection.execute(QUERIES["select_positions"], parameters, binary=True).fetchall()
-    )
+    rows = connection.execute(QUERIES["select_positions"], parameters, binary=True).fetchall()
     found = [SequencedRow(*row) for row in rows]
     dense = next((place for place, row in enumerate(found) if row.position != after + 1 + place), len(found))
     return found[:dense]

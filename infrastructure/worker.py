@@ -21,6 +21,7 @@ from keyledger.infrastructure.sequencer import Sequencer
 _log = logging.getLogger("keyledger.worker")
 
 _BUSY_SECONDS = 0.003
+_ALERT_SECONDS, _ALERT_FOR_SECONDS = 0.008, 5.0
 _IDLE_SECONDS = 0.5
 _STANDBY_SECONDS = 1.0
 _FAILED_SECONDS = 0.5
@@ -64,6 +65,7 @@ class Worker:
         """No thread: at first, and in a forked child."""
         self._sequencer = Sequencer(self._database)
         self._runner = Runner(self._database, self._codec, self._read_models)
+        self._alert_until = 0.0
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -95,9 +97,12 @@ class Worker:
         """Work, with the role; returns for how long to rest then."""
         if not self._sequencer.claim():
             return _STANDBY_SECONDS
+        now = time.monotonic()
         if self._works():
+            self._alert_until = now + _ALERT_FOR_SECONDS
             return _BUSY_SECONDS
-        return min(max(2 * pause, _BUSY_SECONDS), _IDLE_SECONDS)
+        # Other processes' commits wake nobody here, and where there was one, the next is not far.
+        return min(max(2 * pause, _BUSY_SECONDS), _ALERT_SECONDS if now < self._alert_until else _IDLE_SECONDS)
 
     def _works(self) -> bool:
         """One batch of positions, and one batch for each read model; whether there was anything to do."""

@@ -4,6 +4,7 @@ Everything public is here; nothing else is.
 """
 
 from keyledger.api_key import APIKey, Page
+from keyledger.audit import HistoryPage
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import (
     EmbeddedServerError,
@@ -20,25 +21,35 @@ from keyledger.domain.errors import (
     MalformedAPIKey,
     MalformedKeyId,
     PepperUnavailable,
+    RebuildRefused,
     RevokedAPIKey,
     SchemaOutOfDate,
     UnknownAPIKey,
     UnreadableEvent,
 )
 from keyledger.domain.use import Use
+from keyledger.infrastructure.progress_status import ProjectionStatus, SequencerStatus
+from keyledger.infrastructure.rebuild_report import RebuildProgress, RebuildReport, RebuiltProjection
+from keyledger.infrastructure.verification import Difference, VerificationReport, VerifiedProjection
+from keyledger.key_change import KeyChange
 from keyledger.ledger import KeyLedger
+from keyledger.projections.history_entry import HistoryEntry
 from keyledger.settings import Settings
 from keyledger.verifier import Verification
 
 __all__ = [
     "APIKey",
     "Actor",
+    "Difference",
     "EmbeddedServerError",
     "ExpiredAPIKey",
+    "HistoryEntry",
+    "HistoryPage",
     "IdempotencyConflict",
     "InsufficientScope",
     "InvalidAPIKey",
     "InvalidArgument",
+    "KeyChange",
     "KeyLedger",
     "KeyLedgerError",
     "KeyNotFound",
@@ -49,11 +60,19 @@ __all__ = [
     "MalformedKeyId",
     "Page",
     "PepperUnavailable",
+    "ProjectionStatus",
+    "RebuildProgress",
+    "RebuildRefused",
+    "RebuildReport",
+    "RebuiltProjection",
     "RevokedAPIKey",
     "SchemaOutOfDate",
+    "SequencerStatus",
     "Settings",
     "UnknownAPIKey",
     "UnreadableEvent",
     "Use",
     "Verification",
+    "VerificationReport",
+    "VerifiedProjection",
 ]

@@ -5,18 +5,23 @@ import contextvars
 import functools
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
 from keyledger.api_keys import APIKeys
+from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
 from keyledger.infrastructure.database import one_call
+from keyledger.replay import Replay
 from keyledger.status import Status
 from keyledger.verifier import Verifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_ITEMS = 100
 
 
 class AsyncActingLedger:
@@ -37,11 +42,15 @@ class AsyncLedger(AsyncActingLedger):
         verifier: Verifier,
         threads: "Threads",
         *,
+        audit: Audit,
+        replay: Replay,
         status: Callable[[], Status],
         close: Callable[[], None],
     ) -> None:
         super().__init__(api_keys, verifier, threads)
         self._parts = api_keys, verifier, threads
+        self.audit = AsyncAudit(audit, threads)
+        self.replay = AsyncReplay(replay, threads)
         self.status = threads.awaitable(status)
         self.close = threads.awaitable(close)
 
@@ -60,6 +69,23 @@ class AsyncAPIKeys:
         self.get = threads.awaitable(api_keys.get)
         self.update = threads.awaitable(api_keys.update)
         self.revoke = threads.awaitable(api_keys.revoke)
+
+
+class AsyncAudit:
+    """The methods of Audit: `history` as a coroutine, `export` as an asynchronous iterator."""
+
+    def __init__(self, audit: Audit, threads: "Threads") -> None:
+        self.history = threads.awaitable(audit.history)
+        self.export = threads.iterable(audit.export)
+
+
+class AsyncReplay:
+    """The methods of Replay: `key_as_of` as a coroutine, `keys_as_of` and `diff` as asynchronous iterators."""
+
+    def __init__(self, replay: Replay, threads: "Threads") -> None:
+        self.key_as_of = threads.awaitable(replay.key_as_of)
+        self.keys_as_of = threads.iterable(replay.keys_as_of)
+        self.diff = threads.iterable(replay.diff)
 
 
 class Threads:
@@ -84,6 +110,20 @@ class Threads:
             return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, work)
 
         return call
+
+    def iterable(self, method: Callable[P, Iterator[R]]) -> Callable[P, AsyncIterator[R]]:
+        """The method as an asynchronous iterator's, which fetches so many items at a time in a thread."""
+        begin = self.awaitable(method)
+
+        @functools.wraps(method)
+        async def iterate(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+            items = await begin(*args, **kwargs)
+            loop = asyncio.get_running_loop()
+            while some := await loop.run_in_executor(self._executor(), list, islice(items, _ITEMS)):
+                for item in some:
+                    yield item
+
+        return iterate
 
     def _executor(self) -> ThreadPoolExecutor:
         """This process's own: a forked child has none of its parent's threads, and perhaps its locks."""

@@ -12,19 +12,22 @@ from keyledger import exits
 from keyledger.acting import ActingLedger
 from keyledger.aio import AsyncLedger, Threads
 from keyledger.api_keys import APIKeys
+from keyledger.audit import Audit
 from keyledger.domain import arguments
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import inspection, metrics, peppers, schema
+from keyledger.infrastructure import inspection, metrics, peppers, progress_status, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.history_view import HistoryView
 from keyledger.infrastructure.inspection import EventRow
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.read_models import READ_MODELS
+from keyledger.infrastructure.read_models.history import HistoryModel
 from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.infrastructure.use_recorder import RecorderOptions, UseRecorder
@@ -56,7 +59,8 @@ class KeyLedger(ActingLedger):
         self._recorder = UseRecorder(database, codec, options, committed=self._worker.wake)
         api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
         verifier = Verifier(views, ring, self._recorder, api_keys.get)
-        self.replay = Replay(database, codec, api_keys.get)
+        self.audit = Audit(HistoryView(database, codec), self._refresh_history)
+        self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
         self._figures = self._recorder.figures()
         metrics.add(self, self._figures)
@@ -137,7 +141,15 @@ class KeyLedger(ActingLedger):
     @cached_property
     def aio(self) -> AsyncLedger:
         """The same methods as coroutines."""
-        return AsyncLedger(self.api_keys, self._verifier, self._threads, status=self.status, close=self.close)
+        return AsyncLedger(
+            self.api_keys,
+            self._verifier,
+            self._threads,
+            audit=self.audit,
+            replay=self.replay,
+            status=self.status,
+            close=self.close,
+        )
 
     def status(self) -> Status:
         """How the ledger is doing, in this process and in PostgreSQL. Raises LedgerUnavailable."""
@@ -147,6 +159,8 @@ class KeyLedger(ActingLedger):
             figures={figure.name: figure.read() for figure in self._figures},
             pepper=self._peppers.current,
             data_dir=self._server.data_dir if self._server else None,
+            sequencer=progress_status.sequencer(self._database),
+            projections=progress_status.projections(self._database),
         )
 
     def catch_up(self) -> int:
@@ -155,10 +169,7 @@ class KeyLedger(ActingLedger):
         For whoever needs it at once; a background worker does the same within milliseconds. Returns the position.
         Raises LedgerUnavailable, also where a read model has stopped.
         """
-        position = Sequencer(self._database).catch_up()
-        runner = Runner(self._database, self._codec, READ_MODELS)
-        runner.catch_up(position, *(model.name for model in READ_MODELS))
-        return position
+        return self._catch_up(*(model.name for model in READ_MODELS))
 
     def event_rows(self, api_key_id: str) -> tuple[EventRow, ...]:
         """A key's events as they stand in the table, for the command line."""
@@ -189,6 +200,16 @@ class KeyLedger(ActingLedger):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _refresh_history(self) -> None:
+        """A caller finds its own uses as well, which are committed once a second."""
+        self._recorder.flush()
+        self._catch_up(HistoryModel.name)
+
+    def _catch_up(self, *names: str) -> int:
+        position = Sequencer(self._database).catch_up()
+        Runner(self._database, self._codec, READ_MODELS).catch_up(position, *names)
+        return position
 
     def _after_fork(self) -> None:
         self._closing = threading.Lock()

@@ -1,15 +1,21 @@
 """How a ledger is doing."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from keyledger.infrastructure.inspection import StoreStatus
+from keyledger.infrastructure.progress_status import ProjectionStatus, SequencerStatus
+
+SLOW_SECONDS = 10.0
+"""From so much lag on, something is wrong: a worker needs milliseconds."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL holds, the uses that wait here, the pepper of new keys, and where embedded data is.
 
+    sequencer and projections: how far the order of the events and the read models have come.
     `figures` are this process's numbers by name, those that metrics show too.
     """
 
@@ -18,3 +24,29 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, float]
     pepper: str
     data_dir: Path | None
+    sequencer: SequencerStatus
+    projections: tuple[ProjectionStatus, ...]
+
+    @property
+    def health(self) -> Literal["ok", "degraded"]:
+        """Whether all of the ledger keeps up. Verifying, creating and revoking work either way."""
+        return "degraded" if self.problems else "ok"
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each."""
+        return tuple(filter(None, map(_problem, self.projections)))
+
+
+def _problem(projection: ProjectionStatus) -> str | None:
+    if projection.stopped:
+        return (
+            f"the read model {projection.name!r} has stopped before position {projection.failed_position}:"
+            f" {projection.failure}"
+        )
+    if projection.lag_seconds > SLOW_SECONDS:
+        return (
+            f"the read model {projection.name!r} lacks {projection.lag_events:,} events, the first of them for"
+            f" {projection.lag_seconds:,.0f} s: is a process with a background worker running?"
+        )
+    return None

@@ -1,12 +1,17 @@
 """The control read model: one row a key, for lists, search and verification."""
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from keyledger.domain.api_key import APIKey
+from keyledger.domain.api_key import APIKey, evolve
+from keyledger.domain.digest import Digest
+from keyledger.domain.errors import UnreadableEvent
+from keyledger.domain.events import KeyUsed, StoredEvent
+from keyledger.projections.sequenced import SequencedEvent
 
 
 class ControlRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +59,32 @@ def row(key: APIKey) -> ControlRow:
         digest_kid=key.digest.kid,
         digest=key.digest.value,
     )
+
+
+def key(row: ControlRow) -> APIKey:
+    """The key that a row was made of."""
+    fields = {
+        field: getattr(row, field) for field in APIKey.__struct_fields__ if field not in ("scopes", "digest")
+    }
+    digest = Digest(algorithm=row.digest_algorithm, kid=row.digest_kid, value=row.digest)
+    return APIKey(**fields, scopes=tuple(row.scopes), digest=digest)
+
+
+def fold(before: Mapping[UUID, ControlRow], events: Iterable[SequencedEvent]) -> dict[UUID, ControlRow]:
+    """The rows of every key that the events change; an event that its row knows already changes nothing."""
+    keys = {key_id: key(row) for key_id, row in before.items()}
+    changed: dict[UUID, APIKey] = {}
+    for sequenced in events:
+        key_id, version = sequenced.originator_id, sequenced.originator_version
+        known = keys.get(key_id)
+        if isinstance(sequenced.event, KeyUsed) or (known is not None and version <= known.version):
+            continue
+        stored = StoredEvent(originator_id=key_id, originator_version=version, event=sequenced.event)
+        after = evolve(known, stored)
+        if after is None:
+            raise UnreadableEvent(f"position {sequenced.position}: the stream does not begin with a KeyCreated")
+        keys[key_id] = changed[key_id] = after
+    return {key_id: row(each) for key_id, each in changed.items()}
 
 
 def searchable(text: str) -> str:

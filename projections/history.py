@@ -12,8 +12,11 @@ from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated
 from keyledger.projections.history_entry import moments
 from keyledger.projections.sequenced import SequencedEvent
 
-LATE = timedelta(seconds=60)
-"""An event is late where it begins by more than this before the latest moment of the events up to it."""
+SPREAD = timedelta(seconds=60)
+"""The entries of an event lie within so much before its `high_at`, or it is a stray.
+
+By so much, too, a service's clock may be ahead of the database's before it is no longer followed.
+"""
 
 _NOBODY = Actor()
 
@@ -22,8 +25,9 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `history`.
 
     `subject` is the key's after the event; the four fields after it are the actor's. `first_at` and `last_at` are
-    those of its entries. `high_at` is the latest `last_at` up to this position. `entries` is how many there are;
-    `revoked` whether the key was revoked before the event.
+    those of its entries, by the service's clock. `high_at` is the latest `last_at` up to this position, as far as
+    the database's clock bears it out, so that one wrong clock does not lead all later events astray. `entries` is
+    how many there are; `revoked` whether the key was revoked before the event.
     """
 
     position: int
@@ -38,7 +42,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     first_at: datetime
     last_at: datetime
     high_at: datetime
-    late: bool
+    stray: bool
     entries: int
     revoked: bool
 
@@ -87,7 +91,8 @@ def _row(sequenced: SequencedEvent, subject: str, revoked: bool, high_before: da
     actor = event.actor or _NOBODY
     found = moments(event)
     first_at, last_at = min(found, default=event.occurred_at), max(found, default=event.occurred_at)
-    high_at = last_at if high_before is None else max(high_before, last_at)
+    borne_out = min(last_at, sequenced.recorded_at + SPREAD)
+    high_at = borne_out if high_before is None else max(high_before, borne_out)
     return HistoryRow(
         position=sequenced.position,
         originator_id=sequenced.originator_id,
@@ -101,7 +106,7 @@ def _row(sequenced: SequencedEvent, subject: str, revoked: bool, high_before: da
         first_at=first_at,
         last_at=last_at,
         high_at=high_at,
-        late=high_at - first_at > LATE,
+        stray=not high_at - SPREAD <= first_at <= last_at <= high_at,
         entries=len(found),
         revoked=revoked,
     )

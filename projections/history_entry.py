@@ -11,24 +11,25 @@ import msgspec
 from msgspec import UNSET
 
 from keyledger.domain.actor import Actor
-from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed, UsesLost
+from keyledger.domain.digest import Digest
+from keyledger.domain.events import Event, KeyUpdated, KeyUsed
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.use import RecordedUse, unpack
 
-_CREATED = ("type", "name", "subject", "description", "claims", "scopes", "created_by", "expiration")
+_COMMON = frozenset(Event.__struct_fields__)
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the audit history. Datetimes are aware, in UTC.
 
     position: the event's place in the order of all events; index: the entry's within its event, from 0.
-    event_type: KeyCreated, KeyUpdated, KeyUsed, KeyRevoked or UsesLost. subject: the key's after the event.
+    event_type: its topic, such as KeyUsed. subject: the key's after the event.
     occurred_at: by the service's clock; recorded_at: by the database's.
     actor: who acted; None for a use.
     details: of a use ip_address, user_agent, method, path, request_id and outcome, with `after_revocation` where
     an accepted one was stored after the key's revocation; of attempts that were only counted `refused_unlisted`,
-    their number; of an update `changes`; of a revocation its `revocation_reason`; of lost uses their `count` and
-    the `cause`; of a creation the key's fields.
+    their number; of an update `changes`; of any other event its fields: of a revocation its `revocation_reason`,
+    of a creation the key's without the digest.
     """
 
     position: int
@@ -100,18 +101,19 @@ def _details(
     match recorded.event:
         case KeyUsed() as event:
             return _used(event, indexes, occurred, revoked=recorded.revoked)
-        case KeyCreated() as event:
-            return {0: _readable({field: getattr(event, field) for field in _CREATED})}
         case KeyUpdated(changes=changes):
             changed = {
                 field: value for field, value in msgspec.structs.asdict(changes).items() if value is not UNSET
             }
             return {0: {"changes": _readable(changed)}}
-        case KeyRevoked(revocation_reason=reason):
-            return {0: {"revocation_reason": reason}}
-        case UsesLost(count=count, cause=cause):
-            return {0: {"count": count, "cause": cause}}
-    raise AssertionError(recorded.event.topic)
+        case event:
+            return {0: _readable(_own(event))}
+
+
+def _own(event: Event) -> dict[str, Any]:
+    """What only an event of its type says, but for digests: those serve nobody who reads."""
+    fields = {field: getattr(event, field) for field in event.__struct_fields__ if field not in _COMMON}
+    return {field: value for field, value in fields.items() if not isinstance(value, Digest)}
 
 
 def _used(

@@ -1,8 +1,8 @@
-"""Moments of the past: which of a key's events held then, and what the key was."""
+"""Moments of the past: which of a key's lifecycle events held then, and what the key was."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from itertools import accumulate, takewhile
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import get_args
 from uuid import UUID
 
@@ -15,28 +15,31 @@ from keyledger.domain.use import Outcome
 CLOCKS_APART = timedelta(seconds=10)
 """By so much a service's clock may differ from the database's and still be believed."""
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""A time before any event."""
+
 _VALID = get_args(Outcome).index("valid")
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """A moment: the events up to a position, of which those hold that were in effect at a time.
 
-    `time` is None where all of them hold. `judged_at` is when a key counts as expired or not.
+    `position` is None where a key is read to the head of its stream, `time` where every event up to the position
+    holds. `judged_at` is when a key counts as expired or not.
     """
 
-    position: int
+    position: int | None
     time: datetime | None
     judged_at: datetime
 
 
 class PastEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as it is stored: its place in its stream, when the database recorded it, and the latest accepted
-    use of its key up to it."""
+    """An event as it is stored: its place in its stream, and when the database recorded it."""
 
     originator_id: UUID
     originator_version: int
     recorded_at: datetime
-    last_used_at: datetime | None
     event: Event
 
     @property
@@ -55,7 +58,10 @@ class PastKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_effect(events: Iterable[PastEvent]) -> Iterator[tuple[datetime, PastEvent]]:
-    """A stream's events with the moment from which each held, which within a stream never goes back."""
+    """A key's lifecycle events with the moment from which each held, which within a stream never goes back.
+
+    That is the service's time, or the database's where the two differ too much to believe the service's.
+    """
     latest: datetime | None = None
     for past in events:
         moment = past.event.occurred_at
@@ -66,8 +72,11 @@ def in_effect(events: Iterable[PastEvent]) -> Iterator[tuple[datetime, PastEvent
 
 
 def held(events: Iterable[PastEvent], time: datetime | None) -> Iterator[PastEvent]:
-    """Of a stream's events those that held at a time; with None all."""
-    for _, past in takewhile(lambda found: time is None or found[0] <= time, in_effect(events)):
+    """Of a key's lifecycle events those that held at a time; with None all."""
+    if time is None:
+        yield from events
+        return
+    for _, past in takewhile(lambda found: found[0] <= time, in_effect(events)):
         yield past
 
 
@@ -80,27 +89,27 @@ def key_of(events: Iterable[PastEvent]) -> APIKey | None:
 
 
 def fold(events: Iterable[PastEvent]) -> PastKey | None:
-    """The key that all its events make, uses and all."""
+    """The key that all the events of a stream make, uses and all."""
     key, last = None, None
     for past in events:
         if isinstance(past.event, KeyUsed):
-            last = max(filter(None, (last, *accepted(past.event))), default=None)
+            use = latest_use(past.event)
+            if use is not None and (last is None or use > last):
+                last = use
         else:
             key = evolve(key, past.stored)
     return None if key is None else PastKey(key=key, last_used_at=last)
 
 
-def accepted(event: KeyUsed) -> Iterator[datetime]:
-    """When each accepted use was, in the order of recording."""
-    moments = accumulate(row[0] for row in event.rows)
-    for microseconds, row in zip(moments, event.rows, strict=True):
-        if row[1] == _VALID:
-            yield event.occurred_at + timedelta(microseconds=microseconds)
-
-
-def latest_use(events: Iterable[KeyUsed], until: datetime) -> datetime | None:
-    """The latest accepted use that was not after a moment."""
-    return max((use for event in events for use in accepted(event) if use <= until), default=None)
+def latest_use(event: KeyUsed, until: datetime | None = None) -> datetime | None:
+    """The latest accepted use in an event; with `until`, of those that were not after it."""
+    most = None if until is None else (until - event.occurred_at) // _MICROSECOND
+    moment, last = 0, None
+    for row in event.rows:
+        moment += row[0]
+        if row[1] == _VALID and (last is None or moment > last) and (most is None or moment <= most):
+            last = moment
+    return None if last is None else event.occurred_at + timedelta(microseconds=last)
 
 
 def is_expired(key: APIKey, moment: datetime) -> bool:

@@ -1,7 +1,7 @@
 -- Append a KeyCreated with its control row and its place in the outbox.
 WITH event AS (
-    INSERT INTO keyledger.events (originator_id, originator_version, topic, state, subject)
-    VALUES (%(id)s, %(version)s, %(topic)s, %(state)s, %(subject)s)
+    INSERT INTO keyledger.events (originator_id, originator_version, topic, state, subject, expiration)
+    VALUES (%(id)s, %(version)s, %(topic)s, %(state)s, %(subject)s, %(expiration)s)
 ), queued AS (
     INSERT INTO keyledger.outbox (originator_id, originator_version, topic)
     VALUES (%(id)s, %(version)s, %(topic)s)

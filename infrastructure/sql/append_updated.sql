@@ -9,8 +9,10 @@ WITH head AS (
     FROM head WHERE k.id = %(id)s AND k.version = %(version)s
     RETURNING k.*, head.last_used_at, head.lateness
 ), event AS (
-    INSERT INTO keyledger.events (originator_id, originator_version, topic, state, subject, last_used_at, lateness)
-    SELECT id, version, %(topic)s, %(state)s, %(new_subject)s, last_used_at, lateness FROM control
+    INSERT INTO keyledger.events (
+        originator_id, originator_version, topic, state, subject, expiration, last_used_at, lateness
+    )
+    SELECT id, version, %(topic)s, %(state)s, %(new_subject)s, %(new_expiration)s, last_used_at, lateness FROM control
 ), queued AS (
     INSERT INTO keyledger.outbox (originator_id, originator_version, topic)
     SELECT id, version, %(topic)s FROM control

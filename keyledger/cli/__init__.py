@@ -2,11 +2,14 @@
 
 import click
 
+from keyledger.cli.audit import audit
 from keyledger.cli.demo import demo
 from keyledger.cli.keys import keys
 from keyledger.cli.ledger import migrate, status
 from keyledger.cli.options import global_options
 from keyledger.cli.program import Program, end_on_terminate
+from keyledger.cli.projections import projections
+from keyledger.cli.replay import replay
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +25,7 @@ def program() -> None:
     """
 
 
-for command in (demo, migrate, status, keys):
+for command in (demo, migrate, status, keys, audit, replay, projections):
     program.add_command(command)
 
 

@@ -5,12 +5,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from keyledger import Actor, APIKey, KeyLedger, LedgerClosed, Use
 from keyledger.acting import ActingLedger
+from keyledger.cli.entries import entry_table
 from keyledger.cli.options import Globals, global_options
 from keyledger.cli.output import moment, show, show_json
 from keyledger.cli.story import Story, event_facts, event_table, expect, masked
@@ -34,7 +36,8 @@ _REQUEST = Use(ip_address="203.0.113.7", user_agent="deploy-bot/2.1", method="PO
 def demo(target: Globals) -> None:
     """Show the main job in a few seconds.
 
-    Keys are created, listed, searched, verified and revoked, and their events shown as they stand in the table.
+    Keys are created, listed, searched, verified and revoked; one is shown as it was before that, and its events as
+    they stand in the table.
     Without --dsn and --data-dir it runs in a temporary directory that is gone afterwards, whatever KEYLEDGER_DSN
     says.
     """
@@ -71,7 +74,9 @@ def _tell(story: Story, ledger: KeyLedger, again: Globals) -> None:
     _tamper(story, again, key.secret)
     _revoke(story, acting, key, key.secret)
     _list_again(story, acting, key, len(keys))
+    _replay(story, ledger, key)
     _events(story, ledger, key)
+    _audit(story, ledger, key, actor)
 
 
 def _create(story: Story, acting: ActingLedger, actor: Actor) -> list[APIKey]:
@@ -196,6 +201,24 @@ def _list_again(story: Story, acting: ActingLedger, key: APIKey, created: int) -
     )
 
 
+def _replay(story: Story, ledger: KeyLedger, key: APIKey) -> None:
+    now = key.reload()
+    moment_before = now.updated_at - timedelta(microseconds=1)  # a revocation is the last that can happen to a key
+    before = ledger.replay.key_as_of(key.id, moment_before)
+    expect(before is not None and not before.revoked, "the key to have been active before its revocation")
+    assert before is not None
+    expect(ledger.replay.key_as_of(key.id, now.updated_at) == now, "the events to make the key that it is now")
+    story.tell(
+        "replay",
+        "Out of the events alone: the key as it was just before it was revoked, and as it is now.",
+        key_table((before, now)),
+        api_key_id=key.id,
+        at=moment_before,
+        before=before.as_dict(),
+        now=now.as_dict(),
+    )
+
+
 def _events(story: Story, ledger: KeyLedger, key: APIKey) -> None:
     rows = ledger.event_rows(key.id)
     expect([row.version for row in rows] == list(range(1, len(rows) + 1)), "versions without a gap")
@@ -205,6 +228,18 @@ def _events(story: Story, ledger: KeyLedger, key: APIKey) -> None:
         event_table(rows),
         api_key_id=key.id,
         events=[event_facts(row) for row in rows],
+    )
+
+
+def _audit(story: Story, ledger: KeyLedger, key: APIKey, actor: Actor) -> None:
+    entries = ledger.audit.history(api_key_id=key.id, descending=False, fresh=True).entries
+    expect([entry.actor for entry in entries if entry.event_type != "KeyUsed"] == [actor, actor], "who acted")
+    story.tell(
+        "audit",
+        "The audit trail says who did what with it, and when, each use on a line of its own:",
+        entry_table(entries),
+        api_key_id=key.id,
+        entries=[entry.as_dict() for entry in entries],
     )
 
 

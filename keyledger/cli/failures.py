@@ -12,6 +12,7 @@ from keyledger import (
     KeyLedgerError,
     KeyNotFound,
     KeyRevokedError,
+    RebuildRefused,
 )
 from keyledger.cli.output import OutputFailed, complain, printable
 
@@ -19,15 +20,22 @@ REFUSED, USAGE, UNAVAILABLE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 2, 3, 130
 
 _OPTIONS = {
     "api_key_id": "ID",
+    "at": "--at",
+    "cursor": "--cursor",
     "dsn": "--dsn or KEYLEDGER_DSN",
+    "end": "--to",
     "initial_page": "--page",
     "page_size": "--page-size",
+    "projection": "NAME",
     "revocation_reason": "--reason",
     "scopes": "--scope",
     "seconds_until_expiration": "--expires-in",
+    "since": "--since",
+    "start": "--from",
+    "until": "--until",
     "user_id": "--as-user",
 }
-"""The arguments whose options have other names."""
+"""The arguments whose options have other names, unless the command has noted another with the error."""
 
 _NO_ARGUMENTS: type[Exception] = getattr(click.exceptions, "NoArgsIsHelpError", click.exceptions.Exit)
 _PRIVATE = (
@@ -71,9 +79,10 @@ def _described(error: Exception) -> tuple[str, str, str | None, int]:
             param = getattr(error, "param", None)
             return "UsageError", error.format_message(), param and param.name, USAGE
         case InvalidArgument():
-            message = f"{_OPTIONS.get(error.param, error.param)}: {error.allowed}"
+            called = next(iter(getattr(error, "__notes__", ())), _OPTIONS.get(error.param, error.param))
+            message = f"{called}: {error.allowed}"
             return kind, message, error.param, USAGE
-        case KeyNotFound() | KeyRevokedError() | IdempotencyConflict() | InvalidAPIKey():
+        case KeyNotFound() | KeyRevokedError() | IdempotencyConflict() | InvalidAPIKey() | RebuildRefused():
             return kind, str(error), None, REFUSED
         case KeyLedgerError() | OutputFailed() | OSError():
             return kind, str(error), None, UNAVAILABLE

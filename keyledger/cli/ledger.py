@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
+from keyledger import ProjectionStatus, SequencerStatus
 from keyledger.cli.options import Globals, global_options, opened
 from keyledger.cli.output import moment, plain, show, show_json
+from keyledger.cli.progress_bar import progress_bar
 from keyledger.cli.tables import facts
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
@@ -25,12 +28,12 @@ _NO_PEPPER = (
 @global_options
 @click.pass_obj
 def migrate(target: Globals) -> None:
-    """Bring the database's schema up to date.
+    """Bring the database's schema up to date, and the read models with it.
 
     It is safe to repeat, and to run from several processes at once.
     """
-    with _database(target) as database:
-        applied = schema.migrate(database)
+    with database(target) as found, progress_bar("making") as progress:
+        applied = schema.migrate(found, progress)
     if target.json:
         show_json({"applied": applied, "schema_version": schema.CURRENT})
         return
@@ -57,9 +60,25 @@ def status(target: Globals) -> None:
     table.add_row("keys", plain(f"{store.api_keys:,}, of which revoked {store.revoked:,}"))
     table.add_row("events", plain(f"{store.events_bytes:,} bytes with their indexes"))
     table.add_row("without position", plain(f"{store.outbox:,} events"))
+    table.add_row("sequencer", plain(_sequencer(found.sequencer)))
+    for each in found.projections:
+        table.add_row(f"read model {each.name}", plain(_projection(each), "red" if each.stopped else ""))
+    table.add_row("health", plain(found.health, "green" if found.health == "ok" else "red"))
     table.add_row("last flush", plain(moment(store.last_flush_at)))
     table.add_row("pepper", plain(_NO_PEPPER if found.pepper == "none" else found.pepper))
     show(table)
+
+
+def _sequencer(found: SequencerStatus) -> str:
+    role = f"held since epoch {found.epoch:,}" if found.held else "held by nobody"
+    return f"position {found.position:,}; the role is {role}"
+
+
+def _projection(found: ProjectionStatus) -> str:
+    if found.stopped:
+        return f"stopped before position {found.failed_position:,}: {found.failure}"
+    lag = f"{found.lag_events:,} events, {found.lag_seconds:.1f} s behind" if found.lag_events else "at the head"
+    return f"position {found.position:,}, {lag}"
 
 
 def _as_json(found: Status) -> dict[str, object]:
@@ -75,21 +94,25 @@ def _as_json(found: Status) -> dict[str, object]:
         "outbox": found.store.outbox,
         "last_flush_at": found.store.last_flush_at,
         "pepper": found.pepper,
+        "health": found.health,
+        "problems": found.problems,
+        "sequencer": found.sequencer,
+        "projections": [{**msgspec.structs.asdict(each), "stopped": each.stopped} for each in found.projections],
     }
 
 
 @contextmanager
-def _database(target: Globals) -> Iterator[Database]:
+def database(target: Globals) -> Iterator[Database]:
     """The database itself, which a ledger opens only where its schema is up to date."""
     where = target.where()
     server = EmbeddedServer.acquire(where) if isinstance(where, Path) else None
     try:
-        database = Database(server.conninfo if server else str(where))
+        found = Database(server.conninfo if server else str(where))
         try:
-            database.probe()
-            yield database
+            found.probe()
+            yield found
         finally:
-            database.close()
+            found.close()
     finally:
         if server is not None:
             server.release()

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from keyledger import Actor, KeyLedger
+from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
 from keyledger.target import target
@@ -18,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
+_POSITION = re.compile(r"@?(\d{1,30})", re.ASCII)
 
 
 class Globals:
@@ -93,6 +95,17 @@ def opened(wanted: Globals) -> Iterator[KeyLedger]:
         yield ledger
 
 
+@contextmanager
+def options_called(**names: str) -> Iterator[None]:
+    """Where arguments have options of other names than elsewhere, by argument."""
+    try:
+        yield
+    except InvalidArgument as error:
+        if error.param in names:
+            error.add_note(names[error.param])
+        raise
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """A span of time, as seconds."""
 
@@ -104,6 +117,35 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if seconds <= 0:
             self.fail("a time above 0: seconds, or a number with s, m, h, d or w, such as 90d", param, ctx)
         return seconds
+
+
+class Time(click.ParamType):  # type: ignore[type-arg]
+    """A time: ISO 8601 with its zone, or how long ago."""
+
+    name = "time"
+    allowed = "a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), or how long ago (90s, 30m, 2h, 7d, 1w)"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            if _DURATION.fullmatch(value):
+                return datetime.now(UTC) - timedelta(seconds=Duration().convert(value, param, ctx))
+            found = datetime.fromisoformat(value)
+        except (ValueError, OverflowError):
+            found = None
+        if found is None or found.utcoffset() is None:
+            self.fail(self.allowed, param, ctx)
+        return found
+
+
+class Moment(Time):
+    """A moment of the past: a time, how long ago, or a position."""
+
+    name = "moment"
+    allowed = f"{Time.allowed}, or a position (123, @123)"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        position = _POSITION.fullmatch(value)
+        return int(position[1]) if position else super().convert(value, param, ctx)
 
 
 class JSONValue(click.ParamType):  # type: ignore[type-arg]

@@ -56,8 +56,13 @@ def show(*renderables: RenderableType) -> None:
 
 
 def show_json(value: object) -> None:
-    """Print for programs: one JSON value, in ASCII, with datetimes as ISO 8601 in UTC."""
-    write(json.dumps(msgspec.to_builtins(value, enc_hook=_encoded)) + "\n")
+    """Print for programs: one JSON value, on one line."""
+    write(json_text(value) + "\n")
+
+
+def json_text(value: object) -> str:
+    """The value as JSON, in ASCII, with datetimes as ISO 8601 in UTC."""
+    return json.dumps(msgspec.to_builtins(value, enc_hook=_encoded))
 
 
 def width() -> int:

@@ -9,26 +9,51 @@ from pathlib import Path
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from scripts.benchmarks import load, plain, report, verify, write
+from scripts.benchmarks import history, lists, load, plain, report, verify, write
+from scripts.benchmarks.peers import comparison, installing
+from scripts.benchmarks.peers.errors import PeerUnavailable
 from scripts.benchmarks.scale import FULL, QUICK, Scale
 
-GROUPS: dict[str, Callable[[str, Scale], None]] = {"write": write.run, "verify": verify.run, "load": load.run}
+GROUPS: dict[str, Callable[[str, Scale], None]] = {
+    "write": write.run,
+    "verify": verify.run,
+    "load": load.run,
+    "lists": lists.run,
+    "history": history.run,
+}
 
 
 def main() -> None:
     """Run the groups that the command line names, or all."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="group", help=f"{', '.join(GROUPS)}; all by default")
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="a verification beside those of djangorestframework-api-key and better-auth, which are installed"
+        " below .peers with pip and npm; with no group, that alone",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: in half a minute, less exact")
     parser.add_argument("--no-fsync", action="store_true", help="a server that does not wait for the disk")
     arguments = parser.parse_args()
     unknown = set(arguments.groups) - set(GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}; allowed: {', '.join(GROUPS)}")
+    try:
+        _run(arguments)
+    except PeerUnavailable as error:
+        parser.exit(1, f"scripts/bench: {error}\n")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    peers = installing.install() if arguments.peers else None
+    scale = QUICK if arguments.quick else FULL
     with _server(fsync=not arguments.no_fsync) as dsn:
         report.environment(dsn)
-        for group in arguments.groups or GROUPS:
-            GROUPS[group](dsn, QUICK if arguments.quick else FULL)
+        for group in arguments.groups or ([] if peers else GROUPS):
+            GROUPS[group](dsn, scale)
+        if peers:
+            comparison.run(dsn, scale, peers)
 
 
 @contextmanager

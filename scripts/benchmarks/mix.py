@@ -1,13 +1,14 @@
 """A realistic mix of events: nine of ten are uses, one to twenty in each; the rest is of keys' lives."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 
+from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
 from keyledger.domain.ids import new_uuid
@@ -20,7 +21,7 @@ COPY keyledger.events (originator_id, originator_version, topic, state, subject,
 COPY_OUTBOX = "COPY keyledger.outbox (originator_id, originator_version, topic) FROM STDIN"
 
 _USED, _CREATED, _UPDATED = 0.90, 0.96, 0.99
-_SUBJECTS = 200
+_SUBJECTS, _USERS, _ADDRESSES = 200, 500, 50
 _SPAN = timedelta(seconds=2)
 _DIGEST = Digest(algorithm="hmac-sha256-v1", kid="none", value=bytes(32))
 
@@ -34,8 +35,8 @@ class Appended(NamedTuple):
     last_used_at: datetime | None
 
 
-def events(count: int, *, seed: int = 1) -> Iterator[Appended]:
-    """So many events, the same ones for the same seed but for their ids."""
+def events(count: int, *, most_uses: int = 20, seed: int = 1) -> Iterator[Appended]:
+    """So many events, the same ones for the same seed but for their ids. Older keys have more of them."""
     chance, now = random.Random(seed), datetime.now(UTC) - count * _SPAN / 1_000
     keys: list[UUID] = []
     heads: dict[UUID, tuple[int, datetime | None]] = {}
@@ -44,56 +45,68 @@ def events(count: int, *, seed: int = 1) -> Iterator[Appended]:
         kind = chance.random() if number >= 20 else _USED
         if _USED <= kind < _CREATED:
             keys.append(new_uuid())
-        key_id = keys[-1] if _USED <= kind < _CREATED else chance.choice(keys)
+        place = len(keys) - 1 if _USED <= kind < _CREATED else int(len(keys) * chance.random() ** 2)
+        key_id = keys[place]
         version, last = heads.get(key_id, (0, None))
-        event = _event(kind, now, chance)
+        event = _event(kind, now, chance, most_uses)
         if isinstance(event, KeyUsed):
             last = now + timedelta(microseconds=sum(row[0] for row in event.rows))
         heads[key_id] = version + 1, last
         yield Appended(key_id, version + 1, event, last)
         if kind >= _UPDATED:
-            keys.remove(key_id)
+            keys[place] = keys[-1]
+            keys.pop()
+            del heads[key_id]
 
 
-def fill(dsn: str, found: list[Appended]) -> None:
+def fill(dsn: str, found: Iterable[Appended]) -> None:
     """Append the events, as if many writers had done so."""
     codec = EventCodec()
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        with cursor.copy(COPY_EVENTS) as copy:
-            for key_id, version, event, last in found:
-                subject = event.subject if isinstance(event, KeyCreated) else None
-                late = timedelta(0) if last else None
-                copy.write_row((key_id, version, event.topic, codec.encode(event), subject, last, late))
-        with cursor.copy(COPY_OUTBOX) as copy:
-            for key_id, version, event, _ in found:
-                copy.write_row((key_id, version, event.topic))
+    with (
+        psycopg.connect(dsn) as one,
+        psycopg.connect(dsn) as other,
+        one.cursor().copy(COPY_EVENTS) as stored,
+        other.cursor().copy(COPY_OUTBOX) as waiting,
+    ):
+        for key_id, version, event, last in found:
+            subject = event.subject if isinstance(event, KeyCreated) else None
+            late = timedelta(0) if last else None
+            stored.write_row((key_id, version, event.topic, codec.encode(event), subject, last, late))
+            waiting.write_row((key_id, version, event.topic))
     with psycopg.connect(dsn, autocommit=True) as connection:  # or the server does it while we measure
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
 
-def _event(kind: float, now: datetime, chance: random.Random) -> Event:
+def _event(kind: float, now: datetime, chance: random.Random, most_uses: int) -> Event:
     if kind < _USED:
-        return KeyUsed.of([_use(now, chance, place) for place in range(chance.randint(1, 20))], id=new_uuid())
+        uses = [_use(now, chance, place) for place in range(chance.randint(1, most_uses))]
+        return KeyUsed.of(uses, id=new_uuid())
+    actor = Actor(
+        user_id=f"user_{chance.randrange(_USERS)}",
+        organization_id=f"org_{chance.randrange(_SUBJECTS)}",
+        ip_address=f"198.51.100.{chance.randrange(_ADDRESSES)}",
+        request_id=f"req_{chance.randrange(1_000_000)}",
+    )
     if kind < _CREATED:
-        return _created(now, chance)
+        return _created(now, chance, actor)
     if kind < _UPDATED:
-        return KeyUpdated(id=new_uuid(), occurred_at=now, actor=None, changes=Changes(description=str(now)))
-    return KeyRevoked(id=new_uuid(), occurred_at=now, actor=None, revocation_reason="no longer needed")
+        return KeyUpdated(id=new_uuid(), occurred_at=now, actor=actor, changes=Changes(description=str(now)))
+    return KeyRevoked(id=new_uuid(), occurred_at=now, actor=actor, revocation_reason="no longer needed")
 
 
-def _created(now: datetime, chance: random.Random) -> KeyCreated:
+def _created(now: datetime, chance: random.Random, actor: Actor) -> KeyCreated:
     return KeyCreated(
         id=new_uuid(),
         occurred_at=now,
-        actor=None,
+        actor=actor,
         type="api_key",
         name=f"benchmark {chance.randrange(1_000)}",
         subject=f"org_{chance.randrange(_SUBJECTS)}",
         description="a description",
         claims=None,
         scopes=("read", "write"),
-        created_by=None,
+        created_by=actor.user_id,
         expiration=None,
         digest=_DIGEST,
     )

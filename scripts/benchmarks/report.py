@@ -4,12 +4,14 @@ import os
 import platform
 import statistics
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from scripts.benchmarks.measure import Figures
+from scripts.benchmarks.peak import Peak
 
 _console = Console(width=120)
 
@@ -30,24 +32,35 @@ def environment(dsn: str) -> None:
     )
 
 
-def latency(title: str, figures: Mapping[str, Figures], *, most: Mapping[str, float]) -> None:
+def latency(
+    title: str,
+    figures: Mapping[str, Figures],
+    *,
+    most: Mapping[str, float],
+    least: Mapping[str, float] = MappingProxyType({}),
+    within: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """A table of times a call; the first row is what the others are compared with.
 
-    `most` has the goal of a row: how many times the first row's median it may take.
+    A row's goals: `most` and `least` are times the first row's median, `within` is microseconds.
     """
     table = _table(title, "calls", "median us", "p10", "p90", "times 1st", "goal")
     base = next(iter(figures.values())).median
     for name, found in figures.items():
         ratio = found.median / base
-        goal = f"at most {most[name]:g}: {_verdict(ratio <= most[name])}" if name in most else ""
+        goals = [f"at most {most[name]:g}: {_verdict(ratio <= most[name])}"] if name in most else []
+        if name in least:
+            goals.append(f"at least {least[name]:g}: {_verdict(ratio >= least[name])}")
+        if name in within:
+            goals.append(f"at most {within[name] / 1_000:g} ms: {_verdict(found.median <= within[name])}")
         table.add_row(
             name,
             str(found.count),
-            f"{found.median:,.0f}",
-            f"{found.p10:,.0f}",
-            f"{found.p90:,.0f}",
+            _microseconds(found.median),
+            _microseconds(found.p10),
+            _microseconds(found.p90),
             f"{ratio:.2f}",
-            goal,
+            "\n".join(goals),
         )
     _console.print(table)
 
@@ -73,6 +86,26 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
             goal,
         )
     _console.print(table)
+
+
+def peaks(title: str, found: Mapping[str, Peak], *, most: float) -> None:
+    """A table of the memory that processes took; all others may take `most` times what the first one did."""
+    table = _table(title, "seconds", "peak MB", "times 1st", "goal")
+    base = next(iter(found.values())).megabytes
+    for place, (name, one) in enumerate(found.items()):
+        ratio = one.megabytes / base
+        goal = f"at most {most:g}: {_verdict(ratio <= most)}" if place else ""
+        table.add_row(name, f"{one.seconds:.1f}", f"{one.megabytes:.1f}", f"{ratio:.2f}", goal)
+    _console.print(table)
+
+
+def note(text: str) -> None:
+    """A figure that stands in no table, or what stands below one."""
+    _console.print(text)
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Calls at one caller, rounds and calls of each of many callers, and keys to load of each kind."""
+    """Calls at one caller, rounds and calls of each of many callers, and keys to load of each kind.
+
+    `listed_keys` are the keys of one subject that are listed; `list_calls`, how often each page of them.
+    `history_events` are those whose history is read; `visible_commits`, how many are waited for there.
+    """
 
     writes: int
     rounds: int
@@ -14,11 +18,25 @@ class Scale:
     reads_per_round: int
     uses: int
     loaded_keys: int
+    listed_keys: int = 1_000_000
+    list_calls: int = 300
+    history_events: int = 1_000_000
+    visible_commits: int = 300
 
 
 FULL = Scale(
     writes=1_000, rounds=9, writes_per_round=100, reads=5_000, reads_per_round=200, uses=100_000, loaded_keys=16
 )
 QUICK = Scale(
-    writes=200, rounds=3, writes_per_round=40, reads=1_000, reads_per_round=100, uses=100_000, loaded_keys=6
+    writes=200,
+    rounds=3,
+    writes_per_round=40,
+    reads=1_000,
+    reads_per_round=100,
+    uses=100_000,
+    loaded_keys=6,
+    listed_keys=100_000,
+    list_calls=100,
+    history_events=100_000,
+    visible_commits=100,
 )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
-from keyledger import APIKey, KeyLedger
+from keyledger import APIKey, KeyLedger, Settings
 from keyledger.domain.events import Event, KeyUsed
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.use import RecordedUse
@@ -121,3 +121,9 @@ def waiting_sessions(inspector: psycopg.Connection[Any]) -> Callable[[], int]:
         return int(row[0])
 
     return count
+
+
+@pytest.fixture(scope="session")
+def settings_of_a_slow_flush() -> Settings:
+    """Nothing happens by itself: uses are stored and events numbered only when somebody asks for it."""
+    return Settings(flush_interval_seconds=600, background_worker=False)

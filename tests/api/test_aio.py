@@ -13,6 +13,8 @@ import pytest
 from keyledger import (
     Actor,
     APIKey,
+    HistoryEntry,
+    HistoryPage,
     InvalidArgument,
     KeyLedger,
     KeyNotFound,
@@ -80,6 +82,50 @@ def test_an_actor_acts_through_coroutines(ledger: KeyLedger) -> None:
     key = asyncio.run(acting.api_keys.create(name="a key"))
     assert (key.subject, key.created_by) == ("org_1", "user_1")
     assert asyncio.run(acting.verify(key.secret)).valid
+
+
+def test_the_history_is_read_through_coroutines(ledger: KeyLedger, create: Callable[..., APIKey]) -> None:
+    key = create()
+    for number in range(250):
+        ledger.verify(key.secret, use=Use(path=f"/{number}"))
+
+    async def read() -> tuple[HistoryPage, HistoryPage, list[HistoryEntry]]:
+        audit = ledger.aio.audit
+        first = await audit.history(api_key_id=key.id, page_size=200, fresh=True)
+        second = await audit.history(api_key_id=key.id, page_size=200, cursor=first.next_cursor)
+        return first, second, [entry async for entry in audit.export(event_types=["KeyUsed"])]
+
+    first, second, exported = asyncio.run(read())
+
+    whole = ledger.audit.history(api_key_id=key.id, page_size=1000).entries
+    assert first.entries + second.entries == whole
+    assert (len(whole), exported) == (251, list(whole[-2::-1]))
+
+
+def test_what_the_history_refuses_is_refused_through_coroutines(ledger: KeyLedger) -> None:
+    async def fail() -> None:
+        with pytest.raises(InvalidArgument, match="page_size"):
+            await ledger.aio.audit.history(page_size=0)
+        with pytest.raises(InvalidArgument, match="since"):
+            await anext(ledger.aio.audit.export(since=5))  # type: ignore[arg-type]
+
+    asyncio.run(fail())
+
+
+def test_an_export_that_is_left_in_the_middle_holds_no_connection(
+    open_ledger: Callable[..., KeyLedger], create: Callable[..., APIKey]
+) -> None:
+    ledger = open_ledger(Settings(max_connections=1, background_worker=False))
+    for _ in range(3):
+        create()
+
+    async def leave() -> None:
+        for _ in range(5):
+            async for _entry in ledger.aio.audit.export(fresh=True):
+                break
+        assert (await ledger.aio.audit.history()).entries
+
+    asyncio.run(leave())
 
 
 def test_fifty_calls_at_once_all_answer(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def test_the_demos_json_agrees_with_itself_and_with_the_ledger(ask: Ask, dsn: st
 
     steps = {step["step"]: step for step in told["steps"]}
     names = ["start", "create", "list", "search", "verify", "last_used", "tamper", "revoke", "refusal"]
-    assert list(steps) == [*names, "list_again", "events"]
+    assert list(steps) == [*names, "list_again", "replay", "events", "audit"]
     created = steps["create"]["api_key_ids"]
     assert steps["list"]["api_key_ids"] == created[::-1]
     assert set(steps["search"]["api_key_ids"]) < set(created)
@@ -57,11 +58,18 @@ def test_the_demos_json_agrees_with_itself_and_with_the_ledger(ask: Ask, dsn: st
     assert (steps["list_again"]["active"], steps["list_again"]["total_count"]) == (len(created) - 1, len(created))
     key = ledger.api_keys.get(steps["revoke"]["api_key_id"])
     assert (key.revoked, key.revocation_reason) == (True, steps["revoke"]["revocation_reason"])
+    assert ledger.replay.key_as_of(key.id, datetime.fromisoformat(steps["replay"]["at"])) is not None
+    before, now = steps["replay"]["before"], steps["replay"]["now"]
+    assert (before["revoked"], now["revoked"]) == (False, True)
+    assert before["last_used_at"] == now["last_used_at"] == steps["last_used"]["last_used_at"]
     rows = ledger.event_rows(key.id)
     assert [(event["version"], event["topic"], event["bytes"]) for event in steps["events"]["events"]] == [
         (row.version, row.topic, len(row.state)) for row in rows
     ]
     assert [row.topic for row in rows] == ["KeyCreated", "KeyUsed", "KeyRevoked", "KeyUsed"]
+    trail = [(entry["event_type"], entry["details"].get("outcome")) for entry in steps["audit"]["entries"]]
+    used = ("KeyUsed", "valid"), ("KeyRevoked", None), ("KeyUsed", "revoked")
+    assert trail == [("KeyCreated", None), *used]
     assert told["ok"] is True
 
 

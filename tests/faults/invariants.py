@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import psycopg
-from faults import usage_rows
+from faults import history_rows, usage_rows
 from support.sequencing import assert_sequenced, catch_up
 
 from keyledger.domain.api_key import project
@@ -79,7 +79,7 @@ def lost_uses(dsn: str) -> Counter[tuple[str, str]]:
 
 
 def assert_consistent(dsn: str) -> None:
-    """Events, their order, keys, usage and idempotency keys agree, in one snapshot: nothing is half-written.
+    """Events, their order, read models and idempotency keys agree, in one snapshot: nothing is half-written.
 
     Before it is taken, every event that is committed gets its position and into the read models.
     """
@@ -92,6 +92,7 @@ def assert_consistent(dsn: str) -> None:
         assert _read_columns(connection) == {key_id: _marks(stream) for key_id, stream in found.items()}
         assert _rows(connection) == {key_id: _folded(stream) for key_id, stream in found.items()}
         usage_rows.assert_folded(connection)
+        history_rows.assert_told(connection, dsn)
         made = connection.execute("SELECT originator_id FROM keyledger.idempotency_keys").fetchall()
         assert {key_id for (key_id,) in made} <= found.keys()
 

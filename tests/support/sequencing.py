@@ -1,5 +1,7 @@
 """The order of the events as it stands in the tables, and what must hold of it at any moment."""
 
+from collections.abc import Iterator
+
 import psycopg
 
 from keyledger.infrastructure.codec import EventCodec
@@ -7,6 +9,7 @@ from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.projections.sequenced import SequencedEvent
 
 _KEY = "originator_id, originator_version"
 _FAULTS = {
@@ -59,6 +62,25 @@ def positioned(dsn: str) -> int:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         assert_sequenced(connection)
         return head(connection)
+
+
+def applied(connection: psycopg.Connection, read_model: str) -> Iterator[SequencedEvent]:
+    """The events that a read model has come to, by position."""
+    query = """
+        SELECT p.position, e.originator_id, e.originator_version, e.recorded_at, e.topic, e.state
+        FROM keyledger.positions AS p JOIN keyledger.events AS e USING (originator_id, originator_version)
+        WHERE p.position <= (SELECT position FROM keyledger.projections WHERE name = %s)
+        ORDER BY p.position
+    """
+    codec = EventCodec()
+    for position, key_id, version, recorded_at, topic, state in connection.execute(query, [read_model]):
+        yield SequencedEvent(
+            position=position,
+            originator_id=key_id,
+            originator_version=version,
+            recorded_at=recorded_at,
+            event=codec.decode(topic, bytes(state)),
+        )
 
 
 def head(connection: psycopg.Connection) -> int:

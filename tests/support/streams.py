@@ -8,6 +8,7 @@ from keyledger.domain.api_key import APIKey, project
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, StoredEvent
 from keyledger.domain.ids import new_uuid
+from keyledger.projections.moment import PastEvent
 
 KEY = UUID("01a208f6-d627-7fcb-ac5f-5786313b3378")
 T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -49,6 +50,19 @@ def stream(*events: Event) -> list[StoredEvent]:
     return [
         StoredEvent(originator_id=KEY, originator_version=version, event=event)
         for version, event in enumerate(events, start=1)
+    ]
+
+
+def past(*events: tuple[Event, datetime]) -> list[PastEvent]:
+    """A stream of events, each with when the database recorded it."""
+    return [
+        PastEvent(
+            originator_id=stored.originator_id,
+            originator_version=stored.originator_version,
+            recorded_at=recorded_at,
+            event=stored.event,
+        )
+        for stored, (_, recorded_at) in zip(stream(*(event for event, _ in events)), events, strict=True)
     ]
 
 

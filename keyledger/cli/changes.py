@@ -1,0 +1,72 @@
+"""Changes between two moments as people see them."""
+
+from collections.abc import Iterable, Iterator
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from keyledger import APIKey, KeyChange
+from keyledger.cli.output import moment, plain
+
+_STYLES = {"gained": "green", "lost": "red", "widened": "yellow", "narrowed": "cyan"}
+
+
+def change_table(changes: Iterable[KeyChange]) -> Table:
+    """One row a change: its kind, the key, what of it, and the event that did it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("change", width=8)
+    table.add_column("name and id", overflow="fold")
+    table.add_column("what", overflow="fold")
+    table.add_column("by", overflow="fold")
+    for change in changes:
+        key = change.after or change.before
+        assert key is not None
+        table.add_row(
+            Text(change.kind, _STYLES[change.kind]),
+            Text.assemble(plain(key.name, "bold"), f"\n{key.id}"),
+            plain(", ".join(_what(change)) or None),
+            plain(_by(change)),
+        )
+    return table
+
+
+def _what(change: KeyChange) -> Iterator[str]:
+    before, after = change.before, change.after
+    if change.kind == "lost" and after is not None:
+        if after.revoked and change.event_type == "KeyRevoked":
+            yield f"revoked: {after.revocation_reason or 'no reason given'}"
+        elif change.event_type is None:
+            yield f"expired {moment(change.occurred_at)}"
+        elif after.subject != change.subject:
+            yield f"went to {after.subject}"
+    elif change.kind == "gained" and after is not None:
+        if before is None:
+            yield f"created for {after.subject}"
+        elif before.subject != after.subject:
+            yield f"came from {before.subject}"
+        else:
+            yield f"expires {moment(after.expiration)}"
+    elif before is not None and after is not None:
+        yield from _differences(change.kind, before, after)
+
+
+def _differences(kind: str, before: APIKey, after: APIKey) -> Iterator[str]:
+    more, less, sign = (after, before, "+") if kind == "widened" else (before, after, "-")
+    yield from (f"{sign}{scope}" for scope in more.scopes if scope not in less.scopes)
+    if before.expiration == after.expiration:
+        return
+    is_longer = after.expiration is None or (
+        before.expiration is not None and after.expiration > before.expiration
+    )
+    if is_longer is (kind == "widened"):
+        yield f"expires {moment(after.expiration)}, not {moment(before.expiration)}"
+
+
+def _by(change: KeyChange) -> str:
+    """The event, with its place in the order of all events, when it was, and whose it was."""
+    if change.event_type is None:
+        return "no event"
+    who = change.actor and (change.actor.user_id or change.actor.organization_id)
+    told = f"{change.event_type} @{change.position}, {moment(change.occurred_at)}"
+    return f"{told}, {who}" if who else told

@@ -1,0 +1,159 @@
+"""`keyledger replay key|keys|diff`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from keyledger import KeyLedger
+
+Run = Callable[..., Result]
+Ask = Callable[..., Any]
+Created = Callable[..., dict[str, Any]]
+
+NOBODYS = "ak_" + 32 * "0"
+
+
+@pytest.fixture
+def key(ledger: KeyLedger, created: Created, run: Run) -> dict[str, Any]:
+    """A key that was created (1), given another scope (2) and revoked (3)."""
+    key = created("Deployments", "--scope", "a")
+    run("keys", "update", key["id"], "--scope", "a", "--scope", "b", "--as-user", "user_8")
+    run("keys", "revoke", key["id"], "--reason", "leaked", "--as-user", "user_9")
+    ledger.catch_up()
+    return key
+
+
+def test_a_key_is_shown_as_it_was(ask: Ask, key: dict[str, Any]) -> None:
+    now = datetime.now(UTC).isoformat()
+    found = [ask("replay", "key", key["id"], "--at", at) for at in ("@1", "2", now, "0.001s")]
+
+    assert [(each["scopes"], each["revoked"]) for each in found] == [
+        (["a"], False),
+        (["a", "b"], False),
+        (["a", "b"], True),
+        (["a", "b"], True),
+    ]
+    assert {**found[0], "secret": key["secret"], "secret_already_issued": False} == key
+
+
+def test_people_see_the_key_as_keys_show_shows_it(run: Run, ask: Ask, key: dict[str, Any]) -> None:
+    shown = run("replay", "key", key["id"], "--at", "@3")
+
+    assert shown.stdout == run("keys", "show", key["id"]).stdout
+
+
+@pytest.mark.parametrize("at", ["@0", "2h", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00+02:00"])
+def test_a_key_that_did_not_exist_then_is_a_refusal(run: Run, key: dict[str, Any], at: str) -> None:
+    result = run("replay", "key", key["id"], "--at", at)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{key['id']} did not exist then" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "",
+        "yesterday",
+        "-1",
+        "@",
+        "@-1",
+        "2020-01-01T00:00:00",
+        "1y",
+        "9" * 300 + "w",
+        "@" + "9" * 31,
+        "2020-13-01Z",
+    ],
+)
+def test_any_other_moment_is_wrong_usage(run: Run, at: str) -> None:
+    result = run("replay", "key", NOBODYS, f"--at={at}")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "how long ago (90s, 30m, 2h, 7d, 1w)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "about"),
+    [
+        (("key", NOBODYS, "--at", "@99"), "--at: a time, or a position up to the last one, which is 3"),
+        (("keys", "--at", "9999-01-01T00:00:00Z"), "--at: a time that is not in the future"),
+        (("diff", "--from", "@2", "--to", "@1"), "--from: a moment that is not after the end"),
+        (("diff", "--from", "@2", "--to", "1h"), "--to: a position where start is one"),
+        (("key", "ak_1", "--at", "@1"), "ID: "),
+    ],
+)
+def test_a_moment_that_the_ledger_refuses_is_wrong_usage(
+    run: Run, key: dict[str, Any], arguments: tuple[str, ...], about: str
+) -> None:
+    result = run("replay", *arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert about in result.stderr
+
+
+def test_all_keys_are_shown_as_they_were(ask: Ask, run: Run, created: Created, key: dict[str, Any]) -> None:
+    other = created("Elsewhere")
+    run("keys", "update", other["id"], "--subject", "org_2")
+
+    def ids(*options: str) -> list[str]:
+        return [each["id"] for each in ask("replay", "keys", *options)]
+
+    assert ids("--at", "@2") == [key["id"]]
+    assert ids("--at", "@4") == [other["id"]]
+    assert ids("--at", "@4", "--include-invalid") == [key["id"], other["id"]]
+    assert ids("--at", "@4", "--subject", "org_1") == [other["id"]]
+    assert ids("--at", "@5", "--subject", "org_1") == []
+    assert ids("--at", "2h") == []
+
+
+def test_people_see_all_keys_in_a_table(run: Run, key: dict[str, Any]) -> None:
+    shown = run("replay", "keys", "--at", "@2").stdout
+
+    assert key["id"] in shown
+    assert "1 key; those that were revoked or expired are left out" in shown
+    assert run("replay", "keys", "--at", "@0", "--include-invalid").stdout == "0 keys\n"
+
+
+def test_a_diff_names_the_change_and_the_event_that_did_it(
+    ask: Ask, ledger: KeyLedger, key: dict[str, Any]
+) -> None:
+    (gained,), (widened,), (lost,) = (
+        ask("replay", "diff", "--from", f"@{at}", "--to", f"@{at + 1}") for at in range(3)
+    )
+
+    assert (gained["kind"], gained["before"], gained["after"]["scopes"]) == ("gained", None, ["a"])
+    assert (widened["kind"], widened["after"]["scopes"], widened["position"]) == ("widened", ["a", "b"], 2)
+    assert (lost["kind"], lost["event_type"], lost["actor"]["user_id"]) == ("lost", "KeyRevoked", "user_9")
+    rows = ledger.event_rows(key["id"])
+    assert [each["event_id"] for each in (gained, widened, lost)] == [str(row.event.id) for row in rows]
+    assert ask("replay", "diff", "--from", "2h", "--to", datetime.now(UTC).isoformat()) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (0, ("gained", "created for org_1", "KeyCreated @1")),
+        (1, ("widened", "+b", "KeyUpdated @2", "user_8")),
+        (2, ("lost", "revoked: leaked", "KeyRevoked @3", "user_9")),
+    ],
+)
+def test_people_see_a_diff_in_a_table(run: Run, key: dict[str, Any], start: int, told: tuple[str, ...]) -> None:
+    shown = run("replay", "diff", "--from", f"@{start}", "--to", f"@{start + 1}").stdout
+
+    assert all(each in shown for each in (*told, key["id"], "1 change"))
+
+
+def test_an_expiry_is_told_as_no_events(run: Run, ask: Ask, created: Created) -> None:
+    key = created("Expiring", "--expires-in", "5")
+    start, end = key["created_at"], key["expiration"]
+
+    shown = run("replay", "diff", "--from", start, "--to", end).stdout
+    (lost,) = ask("replay", "diff", "--from", start, "--to", end, "--subject", "org_1")
+
+    assert "lost" in shown
+    assert "no event" in shown
+    assert (lost["event_id"], lost["position"], lost["occurred_at"]) == (None, None, end)
+    assert datetime.fromisoformat(end) - datetime.fromisoformat(start) == timedelta(seconds=5)

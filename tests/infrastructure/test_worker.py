@@ -1,0 +1,35 @@
+"""How long the worker rests between its rounds: no commit of another process wakes it."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from keyledger import KeyLedger, Settings
+from keyledger.infrastructure import worker as module
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.read_models import READ_MODELS
+from keyledger.infrastructure.worker import Worker
+
+ALERT = 0.008
+
+
+def test_it_rests_briefly_for_some_seconds_after_events_and_longer_and_longer_then(
+    database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, ahead = Worker(database, EventCodec(), READ_MODELS, enabled=False), 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    with KeyLedger.open(dsn, settings=Settings(background_worker=False)) as other:
+        other.api_keys.create(name="a key", subject="user_1")
+
+    pauses = [worker._round(0.0)]
+    for _ in range(5):
+        pauses.append(worker._round(pauses[-1]))
+    assert max(pauses) == pauses[-1] == ALERT
+
+    ahead = 3600.0
+    for _ in range(9):
+        pauses.append(worker._round(pauses[-1]))
+    assert pauses[6:] == sorted(pauses[6:])
+    assert pauses[-1] == 0.5
