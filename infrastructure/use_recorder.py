@@ -239,7 +239,7 @@ class UseRecorder:
         return UseJournal(None, uses=uses, shed_keys=SHED_KEYS)
 
     def _remove_files(self) -> None:
-        """Everything is stored. Raises LedgerUnavailable."""
+        """Everything is stored."""
         folder, self._folder = self._folder, None
         if self._spool is not None:
             self._spool.abandon()

@@ -8,10 +8,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from uuid import UUID
 
 import psycopg
 
+from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.events import UsesLost
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
@@ -79,9 +81,10 @@ class UseStore:
         return 0 if row is None else row[0]
 
     def finish(self, *sources: UUID) -> None:
-        """Nobody sends more of these. Raises LedgerUnavailable."""
+        """Nobody sends more of these. Where that cannot be said now, their rows stay, which do no harm."""
         parameters = {"sources": list(sources)}
-        self._database.run(lambda connection: connection.execute(QUERIES["finish_flushes"], parameters))
+        with suppress(LedgerUnavailable):
+            self._database.run(lambda connection: connection.execute(QUERIES["finish_flushes"], parameters))
 
     def prune(self) -> None:
         """Now and then forget what is long done with. Raises LedgerUnavailable."""

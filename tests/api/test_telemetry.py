@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from opentelemetry import metrics, trace
@@ -49,9 +49,9 @@ def exporter() -> InMemorySpanExporter:
 
 
 @pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Iterator[Callable[[], list[ReadableSpan]]]:
+def spans(exporter: InMemorySpanExporter) -> Callable[[], list[ReadableSpan]]:
     exporter.clear()
-    yield lambda: list(exporter.get_finished_spans())
+    return lambda: list(exporter.get_finished_spans())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A service is killed, kill -9, while it verifies: what becomes of the uses that it answered for, at each level."""
+"""A service is killed, kill -9, while it verifies: what becomes of the uses it answered for, at each level."""
 
 import struct
 from collections import Counter
@@ -15,14 +15,15 @@ from keyledger import KeyLedger, Settings
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import parse_key_id
 
-# One process, forked anew for each kill: two threads verify a key of its own, and count in a file before and after.
+# One process, forked anew for each kill: two threads verify a key of its own, and count in a file around that.
 SERVICE = """
 import mmap, random
 count = len(secrets)
 file = os.open(counts, os.O_RDWR)
 counted = memoryview(mmap.mmap(file, count * 32)).cast("Q")
 settings = Settings(
-    durability=durability, spool_dir=spool_dir, background_worker=False, flush_interval_seconds=0.005, max_connections=4
+    durability=durability, spool_dir=spool_dir, flush_interval_seconds=0.005,
+    background_worker=False, max_connections=4,
 )
 ledger = KeyLedger.open(dsn, settings=settings)
 def live(child, thread):

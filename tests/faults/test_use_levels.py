@@ -110,7 +110,7 @@ def test_an_audited_ledger_refuses_while_postgresql_is_away(proxy: Proxy, dsn: s
 
 
 def record_many(ledger: KeyLedger, key_id: str, count: int) -> list[str]:
-    """Record uses from 16 threads, past the verification, which would ask PostgreSQL; returns what was accepted."""
+    """Record uses from 16 threads, past a verification that would ask PostgreSQL; returns those accepted."""
     recorder, key = ledger._recorder, parse_key_id(key_id)
 
     def record(number: int) -> str | None:
