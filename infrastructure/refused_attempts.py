@@ -53,6 +53,11 @@ class RefusedAttempts:
             taken, self._unlisted = self._unlisted, Counter()
         return taken
 
+    def give_back(self, taken: Counter[UUID]) -> None:
+        """Counts that were taken and are not stored."""
+        with self._lock:
+            self._unlisted.update(taken)
+
 
 def _has_room(counts: Counter[UUID], key_id: UUID) -> bool:
     return len(counts) < _MOST_KEYS or key_id in counts

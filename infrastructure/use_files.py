@@ -46,7 +46,7 @@ class UseFolder:
         return open_owned(self.path / name, flags)
 
     def remove(self) -> None:
-        """Delete it; nothing in it is needed any more."""
+        """Delete it; nothing in it is needed any more. Raises OSError, and then it is ours still."""
         for entry in _entries(self.path):
             if entry.name != _LOCK:  # which goes last, so that nobody takes over what is half removed
                 entry.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ flush is sent, the slots of its uses are marked with its number: if the process 
 that flush was stored.
 """
 
+import logging
 import mmap
 import os
 import struct
@@ -19,11 +20,14 @@ import msgspec
 
 from keyledger.infrastructure.use_files import UseFolder
 
+_log = logging.getLogger("keyledger.uses")
+
 NAME = "journal"
 
 _MAGIC = b"keyledger uses 1"
 _HEADER = struct.Struct("<16sQQ")
 _WORD = 8
+_PIECE = 1 << 20
 _LOW = (1 << 64) - 1
 
 
@@ -109,13 +113,14 @@ class Shed(msgspec.Struct):
 def unstored(data: bytes, progress: int) -> Counter[UUID]:
     """How many uses of each key a process left behind that are in no flush up to the one of number `progress`.
 
-    `data` is the whole file; one that is damaged or cut short holds none.
+    `data` is the whole file. Of one that is damaged or cut short nothing is known, which is said.
     """
     lost: Counter[UUID] = Counter()
-    if len(data) < _HEADER.size:
+    if not any(data[: _HEADER.size]):  # its process ended before it recorded anything
         return lost
-    magic, slots, shed_keys = _HEADER.unpack_from(data)
+    magic, slots, shed_keys = _HEADER.unpack_from(data.ljust(_HEADER.size, b"\0"))
     if magic != _MAGIC or len(data) < _HEADER.size + _WORD * (3 * slots + 4 * shed_keys):
+        _log.error("the journal of a process that ended is damaged: the uses that it lost are not known")
         return lost
     low, high, marks, shed = _views(memoryview(data), slots, shed_keys)
     for half, other, mark in zip(low, high, marks, strict=True):
@@ -130,10 +135,19 @@ def unstored(data: bytes, progress: int) -> Counter[UUID]:
 def _mapped(folder: UseFolder, size: int) -> mmap.mmap:
     descriptor = folder.open(NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        os.ftruncate(descriptor, size)
+        _reserve(descriptor, size)
         return mmap.mmap(descriptor, size)
     finally:
         os.close(descriptor)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Have the disk give the room now: a store to memory that it has no room for would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    while size > 0:
+        size -= os.write(descriptor, bytes(min(size, _PIECE)))
 
 
 def _views(memory: memoryview, slots: int, shed_keys: int) -> tuple[Any, Any, Any, tuple[Any, Any, Any, Any]]:

@@ -154,7 +154,14 @@ class UseMemory:
         """Make flushes of a part of what waits."""
         pending = self._pending
         taken = [pending.popleft() for _ in range(min(len(pending), _DRAIN_USES))]
-        for flush in used(self._codec, taken, self._refused.take_unlisted()):
+        unlisted = self._refused.take_unlisted()
+        try:
+            flushes = used(self._codec, taken, unlisted)
+        except BaseException:  # no memory, or a clock beyond the years that there are
+            pending.extendleft(reversed(taken))
+            self._refused.give_back(unlisted)
+            raise
+        for flush in flushes:
             numbered = Numbered(self.next_number(), flush)
             if self._journal is not None:
                 self._journal.mark(flush.slots, numbered.number)

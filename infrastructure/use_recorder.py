@@ -198,11 +198,14 @@ class UseRecorder:
         spool = self._spool
         if spool is None or not spool.size:
             return
-        sealed = spool.seal()
         source = sources_of(self._source)[1]
-        delivery = Delivery(self._store, self._codec, source, self._store.progress(source) or 0)
-        for path in sealed:
-            spool.removed(delivery.deliver(path))
+        try:
+            sealed = spool.seal()
+            delivery = Delivery(self._store, self._codec, source, self._store.progress(source) or 0)
+            for path in sealed:
+                spool.removed(delivery.deliver(path))
+        except OSError as error:
+            raise LedgerUnavailable(f"the spool cannot be read or emptied: {error}") from None
 
     def _spool_bytes(self) -> int:
         return 0 if self._spool is None else self._spool.size
@@ -244,7 +247,12 @@ class UseRecorder:
         if self._spool is not None:
             self._spool.abandon()
         if folder is not None:
-            folder.remove()
+            try:
+                folder.remove()
+            except OSError as error:
+                _log.warning("what is left of uses that are stored cannot be deleted: %s", error)
+                folder.abandon()
+                return
         if self._store.flushes:
             self._store.finish(*sources_of(self._source))
 

@@ -75,10 +75,10 @@ class Recovery:
                 if self._stopped:
                     folder.abandon()
                     break
+                folder.remove()
             except BaseException:
-                folder.abandon()
+                folder.abandon()  # and not finished: what could not be removed must not be taken for new
                 raise
-            folder.remove()
             self._store.finish(*sources_of(folder.source))
             count += 1
         return count

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from keyledger.domain.errors import LedgerUnavailable
+from keyledger.domain.errors import KeyLedgerError
 from keyledger.domain.events import UsesLost
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
@@ -83,7 +83,7 @@ class UseStore:
     def finish(self, *sources: UUID) -> None:
         """Nobody sends more of these. Where that cannot be said now, their rows stay, which do no harm."""
         parameters = {"sources": list(sources)}
-        with suppress(LedgerUnavailable):
+        with suppress(KeyLedgerError):
             self._database.run(lambda connection: connection.execute(QUERIES["finish_flushes"], parameters))
 
     def prune(self) -> None:

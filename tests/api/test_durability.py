@@ -158,6 +158,33 @@ def test_refused_attempts_are_listed_up_to_the_limit_of_an_interval_however_ofte
     assert sum(event.refused_unlisted for event in events(key) if event.topic == "KeyUsed") == 17
 
 
+def test_uses_that_cannot_be_made_into_events_wait_for_the_next_flush(
+    at_level: Callable[..., KeyLedger],
+    create: Callable[..., APIKey],
+    uses: Uses,
+    events: Callable[..., list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger, key = at_level("buffered", refused_limit_per_key=1), create()
+    for number in range(3):
+        ledger.verify(key.secret, use=Use(request_id=str(number)))
+        ledger.verify(key.secret, scopes=["missing"])
+    with monkeypatch.context() as short:
+        short.setattr(ledger._codec, "encode", _no_memory)
+        with pytest.raises(MemoryError):
+            ledger._recorder.flush()
+    assert ledger.status().uses_waiting == 4
+
+    ledger.close()
+
+    assert [use.use.request_id for use in uses(key) if use.outcome == "valid"] == ["0", "1", "2"]
+    assert sum(event.refused_unlisted for event in events(key) if event.topic == "KeyUsed") == 2
+
+
+def _no_memory(_: object) -> bytes:
+    raise MemoryError
+
+
 def test_refused_attempts_are_listed_again_in_the_next_interval(
     at_level: Callable[..., KeyLedger], create: Callable[..., APIKey], uses: Uses, eventually: Callable[..., Any]
 ) -> None:

@@ -49,6 +49,23 @@ if os.fork() == 0:
 time.sleep(60)
 """
 
+FULL_DISK = """
+import resource
+ledger = KeyLedger.open(dsn, settings=Settings(
+    durability=durability, spool_dir=spool_dir, flush_interval_seconds=3600.0, background_worker=False
+))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))  # as on a full disk
+def verify(number):
+    try:
+        return ledger.verify(secret, use=Use(request_id=f"use {number}", path="/orders" * 10)).valid
+    except LedgerUnavailable:
+        return False
+say([number for number in range(200) if verify(number)])
+if durability == "spooled":
+    os.kill(os.getpid(), 9)
+ledger.close()
+"""
+
 
 @pytest.fixture
 def spool_dir(tmp_path: Path) -> Path:
@@ -107,6 +124,32 @@ def test_an_audited_ledger_refuses_while_postgresql_is_away(proxy: Proxy, dsn: s
         assert ledger.verify(str(key.secret), use=Use(request_id="after")).valid
 
     assert accepted_uses(dsn) == {"after": 1}
+
+
+def test_a_use_that_the_disk_has_no_room_for_is_refused_and_those_before_it_are_stored(
+    ledger: KeyLedger, dsn: str, spool_dir: Path, start: Callable[..., Program]
+) -> None:
+    key = ledger.api_keys.create(name="one", subject="org_1")
+    program = start(FULL_DISK, dsn=dsn, secret=key.secret, durability="spooled", spool_dir=str(spool_dir))
+    accepted = program.says()
+    program.finish()
+    assert 50 < len(accepted) < 200
+
+    with KeyLedger.open(dsn, settings=Settings(spool_dir=spool_dir)):
+        eventually(lambda: not folders(spool_dir))
+    assert accepted_uses(dsn) == {f"use {number}": 1 for number in accepted}
+    assert not list(spool_dir.glob("*/*.damaged"))
+
+
+def test_a_buffered_ledger_works_on_a_full_disk(
+    ledger: KeyLedger, dsn: str, spool_dir: Path, start: Callable[..., Program]
+) -> None:
+    key = ledger.api_keys.create(name="one", subject="org_1")
+    program = start(FULL_DISK, dsn=dsn, secret=key.secret, durability="buffered", spool_dir=str(spool_dir))
+    assert program.says() == list(range(200))
+    assert program.finish() == 0
+    assert accepted_uses(dsn).total() == 200
+    assert not folders(spool_dir)
 
 
 def record_many(ledger: KeyLedger, key_id: str, count: int) -> list[str]:

@@ -82,10 +82,28 @@ def test_shed_uses_are_counted_by_key_until_that_is_on_record(folder: UseFolder,
     assert left(folder).total() == 1
 
 
-@pytest.mark.parametrize("size", [0, 10, 31, 32, 500])
-def test_a_journal_that_is_cut_short_states_no_loss(folder: UseFolder, journal: UseJournal, size: int) -> None:
+@pytest.mark.parametrize("damage", ["10 bytes", "31 bytes", "32 bytes", "500 bytes", "another beginning"])
+def test_a_damaged_journal_states_no_loss_and_that_is_said(
+    folder: UseFolder, journal: UseJournal, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     take(journal, ONE)
-    assert unstored((folder.path / NAME).read_bytes()[:size], 0) == {}
+    data = (folder.path / NAME).read_bytes()
+    damaged = b"another" + data[7:] if damage == "another beginning" else data[: int(damage.split()[0])]
+    assert unstored(damaged, 0) == {}
+    assert "the uses that it lost are not known" in caplog.text
+
+
+@pytest.mark.parametrize("data", [b"", bytes(10), bytes(100_000)])
+def test_a_journal_whose_process_ended_before_it_began_lost_nothing(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert unstored(data, 0) == {}
+    assert not caplog.text
+
+
+def test_the_disk_has_given_the_room_for_it_before_the_first_use(folder: UseFolder, journal: UseJournal) -> None:
+    found = (folder.path / NAME).stat()
+    assert found.st_blocks * 512 >= found.st_size
 
 
 def test_the_files_are_for_their_owner_alone(folder: UseFolder, journal: UseJournal) -> None:
