@@ -143,6 +143,10 @@ class Database:
         except psycopg.Error as error:
             raise LedgerUnavailable(f"PostgreSQL failed in the middle: {_reason(error)}") from None
 
+    def remaining_seconds(self) -> float:
+        """How long this call may still wait."""
+        return max(0.0, (_called_at.get() or time.monotonic()) + self.timeout_seconds - time.monotonic())
+
     def close(self) -> None:
         """Close every connection; calls after this raise LedgerClosed."""
         with self._lock:
