@@ -157,6 +157,10 @@ class Database:
         except psycopg.Error as error:
             raise LedgerUnavailable(f"PostgreSQL failed in the middle: {_reason(error)}") from None
 
+    def remaining_seconds(self) -> float:
+        """How long this call may still wait."""
+        return max(0.0, (_called_at.get() or time.monotonic()) + self.timeout_seconds - time.monotonic())
+
     def close(self) -> None:
         """Close every connection; calls after this raise LedgerClosed."""
         with self._lock:
@@ -208,6 +212,7 @@ class Database:
             abandoned_ms = math.ceil((self.timeout_seconds + 1) * 1000)
             connection.execute(
                 "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO; SET jit = off;"
+                " SET plan_cache_mode = auto; SET default_transaction_isolation = 'read committed';"
                 f" SET statement_timeout = {abandoned_ms};"
                 f" SET idle_in_transaction_session_timeout = {abandoned_ms}"
             )

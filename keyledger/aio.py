@@ -32,11 +32,14 @@ class AsyncActingLedger:
 
     def __init__(self, api_keys: APIKeys, verifier: Verifier, threads: "Threads") -> None:
         self._verifier = verifier
+        self._verify = threads.awaitable(verifier.verify)
         self._settle = threads.awaitable(verifier.settle)
         self.api_keys = AsyncAPIKeys(api_keys, threads)
 
     async def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """As the ledger's `verify`; from memory at once, in the event loop's own thread."""
+        if self._verifier.waits:
+            return await self._verify(secret, scopes=scopes, use=use)
         found = self._verifier.verify_at_once(secret, scopes=scopes, use=use)
         return await self._settle(found) if isinstance(found, Attempt) else found
 

@@ -1,5 +1,6 @@
 """What a ledger keeps in memory of its keys, put together as its settings say."""
 
+import math
 from collections.abc import Callable
 
 from keyledger.api_key import APIKey
@@ -9,6 +10,7 @@ from keyledger.infrastructure.barrier import Barrier, VerifierRegister
 from keyledger.infrastructure.clock import monotonic
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.feed_thread import FeedThread
+from keyledger.infrastructure.figure import Figure
 from keyledger.infrastructure.key_cache import KeyCache
 from keyledger.infrastructure.key_changes import KeyChanges
 from keyledger.infrastructure.key_view import KeyViews
@@ -56,6 +58,23 @@ class Memory:
             timeout_seconds=self._settings.database_timeout_seconds,
         )
 
+    def figures(self) -> tuple[Figure, ...]:
+        """What status and metrics say of it."""
+        cache, lease = self.cache, self.lease
+        return (
+            Figure.counter("cache.hits", "{verification}", "Secrets decided on from memory", lambda: cache.hits),
+            Figure.counter("cache.misses", "{verification}", "Secrets that were asked for", lambda: cache.misses),
+            Figure.gauge("cache.keys", "{key}", "Keys in memory", lambda: len(cache)),
+            Figure.gauge(
+                "lease.age", "s", "Time since the primary was heard of", lambda: _finite(lease.age_seconds)
+            ),
+        )
+
     def close(self) -> None:
         """Decide on nothing any more."""
         self._feed.close()
+
+
+def _finite(seconds: float) -> float:
+    """Zero where the primary was not asked yet."""
+    return seconds if math.isfinite(seconds) else 0.0

@@ -391,6 +391,36 @@ def test_what_is_in_memory_is_answered_without_leaving_the_event_loop(
     assert hits(ledger) == 2
 
 
+def test_where_a_use_must_be_stored_first_a_hit_waits_for_it_and_not_in_the_event_loop(
+    open_ledger: Callable[..., KeyLedger], uses: Callable[[APIKey], list[RecordedUse]]
+) -> None:
+    ledger = open_ledger(Settings(durability="audit_required"))
+    key = ledger.api_keys.create(name="a key", subject="user_1")
+    known(ledger, key)
+
+    async def verify() -> None:
+        coroutine = ledger.aio.verify(key.secret)
+        coroutine.send(None)  # it waits for something
+        coroutine.close()
+        assert (await ledger.aio.verify(key.secret)).valid
+
+    before = len(uses(key))
+    asyncio.run(verify())
+    assert before == 1
+    assert len(uses(key)) >= 2
+    assert hits(ledger) >= 1
+
+
+def test_status_shows_how_memory_does(ledger: KeyLedger, create: Callable[..., APIKey]) -> None:
+    assert ledger.status().figures["lease.age"] == 0
+    key = create()
+    known(ledger, key)
+    known(ledger, key)
+    figures = ledger.status().figures
+    assert (figures["cache.hits"], figures["cache.misses"], figures["cache.keys"]) == (1, 1, 1)
+    assert figures["lease.age"] >= 0
+
+
 def test_a_closed_ledger_accepts_nothing_from_memory(
     open_ledger: Callable[..., KeyLedger], create: Callable[..., APIKey]
 ) -> None:

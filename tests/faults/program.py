@@ -42,10 +42,10 @@ class Program:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(value).encode() + b"\n")
 
-    def says(self) -> Any:
+    def says(self, seconds: float = PATIENCE_SECONDS) -> Any:
         """The next thing the program says; None at its end."""
         assert self.process.stdout is not None
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + seconds
         while b"\n" not in self._heard:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
             assert ready, "the program says nothing"
