@@ -198,6 +198,7 @@ class Database:
             abandoned_ms = math.ceil((self.timeout_seconds + 1) * 1000)
             connection.execute(
                 "SET standard_conforming_strings = on; SET array_nulls = on; SET datestyle = ISO; SET jit = off;"
+                " SET plan_cache_mode = auto; SET default_transaction_isolation = 'read committed';"
                 f" SET statement_timeout = {abandoned_ms};"
                 f" SET idle_in_transaction_session_timeout = {abandoned_ms}"
             )

@@ -59,6 +59,9 @@ class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, APIKey) and self.as_dict() == other.as_dict()
 
+    def __ne__(self, other: object) -> bool:  # a Struct's own does not ask __eq__
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.id)
 

@@ -85,7 +85,7 @@ WITH RECURSIVE known AS MATERIALIZED (
 ), leaves AS MATERIALIZED (
     SELECT
         timestamptz 'epoch' + greatest(first, %(earliest)s) * interval '1 microsecond' AS first,
-        timestamptz 'epoch' + last * interval '1 microsecond' AS last, before
+        timestamptz 'epoch' + (last + 1) * interval '1 microsecond' AS next, before -- exact, unlike that of `last`
     FROM walk WHERE is_leaf
 )
 SELECT
@@ -98,7 +98,7 @@ LEFT JOIN LATERAL (
         SELECT k.*, coalesce(k.expiration <= statement_timestamp(), false) AS expired
         FROM leaves AS l CROSS JOIN LATERAL (
             SELECT k.* FROM keyledger.api_keys AS k
-            WHERE k.subject = %(subject)s AND k.created_at BETWEEN l.first AND l.last
+            WHERE k.subject = %(subject)s AND k.created_at >= l.first AND k.created_at < l.next
                 AND (%(include_invalid)s OR (
                     k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
                 ))

@@ -9,7 +9,7 @@ from pathlib import Path
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from scripts.benchmarks import history, lists, load, plain, report, uses, verify, write
+from scripts.benchmarks import following, history, lists, load, plain, replay, report, uses, verify, write
 from scripts.benchmarks.peers import comparison, installing
 from scripts.benchmarks.peers.errors import PeerUnavailable
 from scripts.benchmarks.scale import FULL, QUICK, Scale
@@ -21,6 +21,9 @@ GROUPS: dict[str, Callable[[str, Scale], None]] = {
     "load": load.run,
     "lists": lists.run,
     "history": history.run,
+    "replay": replay.run,
+    "sequencer": following.run_sequencer,
+    "runner": following.run,
 }
 
 

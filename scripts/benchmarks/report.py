@@ -96,6 +96,15 @@ def throughput(
     _console.print(table)
 
 
+def rates(title: str, found: Mapping[str, Figures], least: float) -> None:
+    """A table of events a second; the medians are to be `least` at the least."""
+    table = _table(title, "rounds", "median/s", "p10", "p90", "goal")
+    for name, one in found.items():
+        goal = f"at least {least:,.0f}: {_verdict(one.median >= least)}"
+        table.add_row(name, str(one.count), f"{one.median:,.0f}", f"{one.p10:,.0f}", f"{one.p90:,.0f}", goal)
+    _console.print(table)
+
+
 def peaks(title: str, found: Mapping[str, Peak], *, most: float) -> None:
     """A table of the memory that processes took; all others may take `most` times what the first one did."""
     table = _table(title, "seconds", "peak MB", "times 1st", "goal")

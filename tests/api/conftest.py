@@ -1,5 +1,6 @@
 """What the specification of the public API stands on: keys with plain defaults, and the tables as they are."""
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -7,12 +8,15 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+from support.key_writer import KeyWriter
 
 from keyledger import APIKey, KeyLedger, Settings
 from keyledger.domain.events import Event, KeyUsed
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.use import RecordedUse
+from keyledger.infrastructure import key_view
 from keyledger.infrastructure.codec import EventCodec
+from keyledger.projections import listing
 
 T = TypeVar("T")
 
@@ -127,3 +131,29 @@ def waiting_sessions(inspector: psycopg.Connection[Any]) -> Callable[[], int]:
 def settings_of_a_slow_flush() -> Settings:
     """Nothing happens by itself: uses are stored and events numbered only when somebody asks for it."""
     return Settings(flush_interval_seconds=600, background_worker=False)
+
+
+@pytest.fixture
+def list_limits(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what counts as few keys, as a split bucket, and as too far behind."""
+
+    def set_to(few_keys: int, leaf_keys: int, most_waiting: int) -> None:
+        monkeypatch.setattr(listing, "LEAF_KEYS", leaf_keys)
+        tree = {"few": few_keys, "leaf_keys": leaf_keys, "most_waiting": most_waiting}
+        monkeypatch.setattr(key_view, "_TREE", {**key_view._TREE, **tree})
+
+    return set_to
+
+
+@pytest.fixture
+def make_writer(dsn: str) -> Iterator[Callable[[int], KeyWriter]]:
+    """Makes writers of keys, each with a chance of its own."""
+    made: list[KeyWriter] = []
+
+    def new(seed: int) -> KeyWriter:
+        made.append(KeyWriter(dsn, random.Random(seed)))
+        return made[-1]
+
+    yield new
+    for writer in made:
+        writer.database.close()
