@@ -33,11 +33,11 @@ from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.infrastructure.use_recorder import RecorderOptions, UseRecorder
 from keyledger.infrastructure.use_store import ledger_id
 from keyledger.infrastructure.worker import Worker
+from keyledger.memory import Memory
 from keyledger.replay import Replay
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
-from keyledger.verifier import Verifier
 
 
 class KeyLedger(ActingLedger):
@@ -57,12 +57,13 @@ class KeyLedger(ActingLedger):
         self._closed = False
         options = _recorder_options(database, settings, server)
         self._recorder = UseRecorder(database, codec, options, committed=self._worker.wake)
-        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
-        verifier = Verifier(views, ring, self._recorder, api_keys.get)
+        self._memory = Memory(database, settings)
+        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now, self._memory.changes)
+        verifier = self._memory.verifier(views, ring, self._recorder, api_keys.get)
         self.audit = Audit(HistoryView(database, codec), self._refresh_history)
         self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
-        self._figures = self._recorder.figures()
+        self._figures = (*self._memory.figures(), *self._recorder.figures())
         metrics.add(self, self._figures)
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
         self._worker.wake()
@@ -188,6 +189,7 @@ class KeyLedger(ActingLedger):
             self._closed = True
             exits.discard(self)
             metrics.discard(self)
+            self._memory.close()
             self._worker.close()
             self._database.close()
             if self._server is not None:

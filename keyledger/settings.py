@@ -14,6 +14,7 @@ from keyledger.domain.errors import InvalidArgument
 from keyledger.infrastructure.use_recorder import Durability
 
 PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
+LEASE_MOST_SECONDS = 10.0
 SPOOL_DIR_VARIABLE = "KEYLEDGER_SPOOL_DIR"
 
 _COUNTS = (
@@ -31,6 +32,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_timeout_seconds: the longest any call waits for PostgreSQL before it raises LedgerUnavailable.
     max_connections: connections of this process to PostgreSQL at most.
     prepared_statements: False behind pgbouncer in transaction mode.
+    cache_entries: keys kept in memory at most, at some 350 bytes each; 0 to read PostgreSQL at each verification.
+    lease_seconds: how long this process may decide from memory after it last heard of the primary, up to 10: for
+        so long at most is a key accepted after it was revoked.
+    feed_interval_seconds: how often it asks the primary what changed; at most half a lease.
     flush_interval_seconds, flush_after_uses: recorded uses are stored after the interval or after so many.
     durability: when the use of an accepted verification is safe.
         "buffered": in memory, until a flush; what a crash loses, or a full buffer sheds, is counted by key and put
@@ -52,6 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_timeout_seconds: float = 5.0
     max_connections: int = 20
     prepared_statements: bool = True
+    cache_entries: int = 100_000
+    lease_seconds: float = 1.0
+    feed_interval_seconds: float = 0.25
     flush_interval_seconds: float = 1.0
     flush_after_uses: int = 10_000
     buffer_limit_uses: int = 200_000
@@ -70,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidArgument(field, "a number of seconds above 0, up to a day")
         for field in _COUNTS:
             arguments.integer(field, getattr(self, field), minimum=1)
+        arguments.integer("cache_entries", self.cache_entries, minimum=0)
+        _check_lease(self.lease_seconds, self.feed_interval_seconds)
         if self.durability not in get_args(Durability):
             raise InvalidArgument("durability", f"one of {', '.join(get_args(Durability))}")
         if self.spool_dir is not None and not isinstance(self.spool_dir, (str, os.PathLike)):
@@ -104,6 +114,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def pepper_bytes(self) -> dict[str, bytes]:
         """The peppers given here, else those of the environment."""
         return dict(self.peppers) if self.peppers is not None else _from_environment()
+
+
+def _check_lease(lease_seconds: object, feed_interval_seconds: object) -> None:
+    lease = _seconds("lease_seconds", lease_seconds, LEASE_MOST_SECONDS)
+    if _seconds("feed_interval_seconds", feed_interval_seconds, LEASE_MOST_SECONDS) > lease / 2:
+        raise InvalidArgument("feed_interval_seconds", "at most half of lease_seconds")
+
+
+def _seconds(field: str, value: object, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
+        raise InvalidArgument(field, f"a number of seconds above 0, up to {most:g}")
+    return value
 
 
 def _from_environment() -> dict[str, bytes]:

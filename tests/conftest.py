@@ -20,7 +20,18 @@ from keyledger.infrastructure.read_models import READ_MODELS
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 TABLES = (
-    *("events", "outbox", "positions", "api_keys", "idempotency_keys", "flushes", "peppers", "rebuilds"),
+    *(
+        "events",
+        "outbox",
+        "positions",
+        "api_keys",
+        "idempotency_keys",
+        "flushes",
+        "peppers",
+        "rebuilds",
+        "verifiers",
+        "barriers",
+    ),
     *(table for model in READ_MODELS for table in model.tables),
 )
 # A developer's own ledger is none of the tests' business, and unbuffered programs are not what users run.

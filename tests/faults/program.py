@@ -30,10 +30,10 @@ QUICK = Settings(flush_interval_seconds=0.05, database_timeout_seconds=20.0)
 class Program:
     """A Python program that runs `code` with the names of `given` set, and exchanges JSON lines with the test."""
 
-    def __init__(self, code: str, **given: Any) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PREAMBLE + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
+    def __init__(self, code: str, *, within: Sequence[str] = (), **given: Any) -> None:
+        """`within` is a command that runs the program's command."""
+        command = [*within, sys.executable, "-c", PREAMBLE + code]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         self._heard = b""
         self.tell(given)
 
