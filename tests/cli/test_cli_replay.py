@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from cli.terminal import Terminal
 from click.testing import Result
 
 from keyledger import KeyLedger
@@ -194,6 +195,17 @@ def test_a_diff_that_names_no_end_goes_up_to_now(ask: Ask, created: Created) -> 
     for start in ("@1", time):
         (gained,) = ask("replay", "diff", "--from", start)
         assert (gained["kind"], gained["api_key_id"]) == ("gained", key["id"])
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+def test_a_terminal_of_any_width_shows_all_of_a_change(key: dict[str, Any], columns: int) -> None:
+    with Terminal("replay", "diff", "--from", "@2", columns=columns) as terminal:
+        assert terminal.end() == 0
+
+    shown = terminal.text
+    assert max(map(len, shown.splitlines())) <= max(columns, 76)
+    assert all(each in shown for each in (key["id"], "leaked", "KeyRevoked", "@3", "user_9"))
+    assert "…" not in shown
 
 
 def test_people_are_told_that_a_diff_is_the_net_one(run: Run, key: dict[str, Any]) -> None:
