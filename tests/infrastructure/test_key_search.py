@@ -1,4 +1,4 @@
-"""What a search looks for is what the index has: the grams of a text are among those of each name that holds it."""
+"""What searches look for is what the index has: the grams of a text are among those of a name that holds it."""
 
 import psycopg
 import pytest
