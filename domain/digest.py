@@ -6,6 +6,7 @@ from its digest is hopeless however fast the digest is (OWASP ASVS 5.0, 6.5.2).
 
 import hmac
 import re
+import secrets
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -18,7 +19,6 @@ NO_PEPPER = "none"
 PEPPER_BYTES = 32
 
 _KID = re.compile(r"[A-Za-z0-9._-]{1,32}")
-_NO_DIGEST = bytes(32)
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -46,6 +46,7 @@ class Peppers:
                 raise InvalidArgument("peppers", f"a pepper is at least {PEPPER_BYTES} random bytes")
         self._peppers = {**peppers, NO_PEPPER: b""}
         self.current = next(iter(self._peppers))
+        self._nobodys = Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))
 
     def __repr__(self) -> str:
         return f"Peppers({', '.join(self._peppers)})"
@@ -59,9 +60,8 @@ class Peppers:
 
         Raises PepperUnavailable when this process lacks the pepper.
         """
-        if digest is None:
-            hmac.compare_digest(self._hmac(self.current, key_id, secret), _NO_DIGEST)
-            return False
+        if digest is None:  # one that no secret has, and the same way for it as for any other
+            digest = self._nobodys
         if digest.algorithm != ALGORITHM or digest.kid not in self._peppers:
             raise PepperUnavailable(
                 f"the digest was made with {digest.algorithm} and pepper {digest.kid!r}, which this process was"

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
-from keyledger.domain.use import RecordedUse, Row, pack, unpack
+from keyledger.domain.use import RecordedUse, Row, microseconds, pack, unpack
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -86,13 +86,26 @@ class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
     def of(cls, uses: Sequence[RecordedUse], *, id: UUID, refused_unlisted: int = 0) -> "KeyUsed":  # noqa: A002
         """The event of these uses, of which there is at least one."""
         start = uses[0].occurred_at
-        texts, rows = pack(uses, start)
+        noted = ((microseconds(use.occurred_at), use.outcome, use.use) for use in uses)
+        texts, rows = pack(noted, microseconds(start))
         return cls(id=id, occurred_at=start, actor=None, texts=texts, rows=rows, refused_unlisted=refused_unlisted)
 
     @property
     def uses(self) -> Iterable[RecordedUse]:
         """Every use, in the order of recording."""
         return unpack(self.texts, self.rows, self.occurred_at)
+
+
+class UsesLost(Event, frozen=True, kw_only=True, array_like=True):
+    """Accepted uses of a key that are in no KeyUsed: how many, and why.
+
+    `cause` is `crash` where a process ended before it stored them, `full` where more came than could be kept.
+    """
+
+    topic: ClassVar[str] = "UsesLost"
+
+    count: int
+    cause: str
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,4 +116,4 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
 
 
-EVENTS: tuple[type[Event], ...] = (KeyCreated, KeyUpdated, KeyUsed, KeyRevoked)
+EVENTS: tuple[type[Event], ...] = (KeyCreated, KeyUpdated, KeyUsed, KeyRevoked, UsesLost)

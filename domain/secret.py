@@ -15,6 +15,7 @@ RANDOM_DIGITS = 43
 CHECKSUM_DIGITS = 6
 LENGTH = len(PREFIX) + ID_DIGITS + RANDOM_DIGITS + CHECKSUM_DIGITS
 
+_ID = slice(len(PREFIX), len(PREFIX) + ID_DIGITS)
 _SHAPE = re.compile(f"{PREFIX}[0-9A-Za-z]{{{LENGTH - len(PREFIX)}}}")
 # A secret, or so much of one's beginning that fewer than 128 bits are left to guess; a key's id is shorter.
 # In a URL the underscore may be percent-encoded.
@@ -37,9 +38,19 @@ def parse(text: object) -> UUID | None:
     if checksum(text[:-CHECKSUM_DIGITS]) != text[-CHECKSUM_DIGITS:]:
         return None
     number = 0
-    for digit in text[len(PREFIX) : len(PREFIX) + ID_DIGITS]:
+    for digit in text[_ID]:
         number = number * 62 + _VALUES[digit]
     return UUID(int=number) if number < 1 << 128 else None
+
+
+def id_digits(text: str) -> str:
+    """The part of a secret that holds the key's id."""
+    return text[_ID]
+
+
+def digits_of_id(key_id: bytes) -> str:
+    """That part, of the 16 bytes of a key's id."""
+    return _base62(int.from_bytes(key_id), ID_DIGITS)
 
 
 def checksum(body: str) -> str:

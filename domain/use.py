@@ -1,8 +1,7 @@
 """One use of a key, and the compact form in which a KeyUsed event holds many."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 import msgspec
@@ -16,7 +15,10 @@ Outcome = Literal["valid", "revoked", "expired", "insufficient_scope", "not_foun
 Row = tuple[int, int, int, int, int, int, int]
 """Microseconds since the row before, outcome, then the five texts' numbers (0 is None)."""
 
-_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # stored by number: only ever add at the end
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # stored by number: only ever add at the end
+OUTCOME_NUMBERS: dict[Outcome, int] = {outcome: number for number, outcome in enumerate(OUTCOMES)}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _LIMITS = {"ip_address": 64, "user_agent": 512, "method": 32, "path": 2048, "request_id": 255}
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -24,8 +26,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class Use(msgspec.Struct, frozen=True, kw_only=True):
     """The request that a secret came with. Each field is a text or None.
 
-    Texts that are too long are cut when they are recorded, and a secret in them is blacked out: a request is not
-    refused for its headers.
+    Texts that are too long are cut at once, and a secret in them is blacked out before they are recorded: a
+    request is not refused for its headers.
     """
 
     ip_address: str | None = None
@@ -35,10 +37,14 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
+        for field, limit in _LIMITS.items():
             value = getattr(self, field)
-            if value is not None and not isinstance(value, str):
+            if value is None:
+                continue
+            if not isinstance(value, str):
                 raise InvalidArgument(field, "a text or None")
+            if len(value) > limit:  # here, so that nothing long is kept and recording has nothing to check
+                msgspec.structs.force_setattr(self, field, _cut(clean(value), limit))
 
     def __repr__(self) -> str:
         return f"Use({', '.join(f'{field}={value!r}' for field, value in self.__rich_repr__())})"
@@ -49,17 +55,12 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
 
     def cleaned(self) -> "Use":
         """The use as it may be stored."""
-        return Use(**{field: _clean(getattr(self, field), limit) for field, limit in _LIMITS.items()})
+        texts = msgspec.structs.asdict(self)
+        return Use(**{field: None if text is None else clean(text) for field, text in texts.items()})
 
-    @property
-    def characters(self) -> int:
-        """How long its texts are together."""
-        return sum(len(getattr(self, field) or "") for field in _LIMITS)
 
-    def bounded(self) -> "Use":
-        """The use itself; cleaned where it has a text that is too long to be kept until it is stored."""
-        long = any(len(getattr(self, field) or "") > limit for field, limit in _LIMITS.items())
-        return self.cleaned() if long else self
+NotedUse = tuple[int, Outcome, Use]
+"""A use as it is taken note of: when it was, in microseconds since 1970, how it ended, and its request."""
 
 
 class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,19 +71,29 @@ class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):
     use: Use
 
 
-def pack(uses: Sequence[RecordedUse], start: datetime) -> tuple[tuple[str, ...], tuple[Row, ...]]:
-    """The uses as distinct texts and rows of numbers: most requests of a key share most of their texts."""
+def pack(uses: Iterable[NotedUse], start: int) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    """The uses as distinct texts and rows of numbers: most requests of a key share most of their texts.
+
+    `start` is what the first row counts from, in microseconds as the uses' moments are.
+    """
     numbers: dict[str | None, int] = {None: 0}
-    moments = [start, *(use.occurred_at for use in uses)]
-    rows = tuple(
-        (
-            (later - earlier) // _MICROSECOND,
-            _OUTCOMES.index(use.outcome),
-            *(numbers.setdefault(getattr(use.use, field), len(numbers)) for field in Use.__struct_fields__),
+    number = numbers.setdefault
+    rows: list[Row] = []
+    before = start
+    for moment, outcome, use in uses:
+        rows.append(
+            (
+                moment - before,
+                OUTCOME_NUMBERS[outcome],
+                number(use.ip_address, len(numbers)),
+                number(use.user_agent, len(numbers)),
+                number(use.method, len(numbers)),
+                number(use.path, len(numbers)),
+                number(use.request_id, len(numbers)),
+            )
         )
-        for use, (earlier, later) in zip(uses, pairwise(moments), strict=True)
-    )
-    return tuple(text for text in numbers if text is not None), rows  # type: ignore[return-value]
+        before = moment
+    return tuple(text for text in numbers if text is not None), tuple(rows)
 
 
 def unpack(texts: Sequence[str], rows: Iterable[Row], start: datetime) -> Iterable[RecordedUse]:
@@ -92,11 +103,25 @@ def unpack(texts: Sequence[str], rows: Iterable[Row], start: datetime) -> Iterab
     for microseconds, outcome, *numbers in rows:
         moment += timedelta(microseconds=microseconds)
         use = Use(**dict(zip(Use.__struct_fields__, (known[number] for number in numbers), strict=True)))
-        yield RecordedUse(occurred_at=moment, outcome=_OUTCOMES[outcome], use=use)
+        yield RecordedUse(occurred_at=moment, outcome=OUTCOMES[outcome], use=use)
 
 
-def _clean(text: str | None, limit: int) -> str | None:
-    if text is None:
-        return None
-    text = secret.redact(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+def clean(text: str) -> str:
+    """The text as it may be stored: no secret in it, nor what PostgreSQL or UTF-8 cannot hold. Never longer."""
+    if type(text) is str and text.isascii() and "ak" not in text and "\0" not in text:
+        return text
+    return secret.redact(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def microseconds(moment: datetime) -> int:
+    """The moment as microseconds since 1970."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def moment_of(since_1970: int) -> datetime:
+    """The moment that is so many microseconds after 1970 began."""
+    return EPOCH + timedelta(microseconds=since_1970)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -97,6 +97,20 @@ class Database:
             else:
                 return
 
+    def connect(self, wait_seconds: float) -> DeadlineConnection:
+        """A connection of the caller's own, apart from the pool. Raises psycopg.Error, LedgerClosed."""
+        if self._closed:
+            raise LedgerClosed("the ledger was closed")
+        options = {**self._options, "connect_timeout": max(2, math.ceil(wait_seconds))}
+        connection = DeadlineConnection.connect(self._conninfo, **options)
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        connection.deadline = time.monotonic() + wait_seconds
+        return connection
+
     def run(self, work: Callable[[DeadlineConnection], T], *, work_seconds: float | None = None) -> T:
         """What `work` returns, given a connection in autocommit mode.
 
@@ -123,7 +137,7 @@ class Database:
                     pool.drain()  # the network may have forgotten the idle connections as well
             except psycopg.Error as error:
                 raise LedgerUnavailable(f"PostgreSQL refused: {_reason(error)}") from None
-            self._revive()
+            self.revive()
             time.sleep(_RETRY_PAUSE_SECONDS)
         raise LedgerUnavailable(f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {reason}")
 
@@ -142,6 +156,10 @@ class Database:
                 yield connection
         except psycopg.Error as error:
             raise LedgerUnavailable(f"PostgreSQL failed in the middle: {_reason(error)}") from None
+
+    def remaining_seconds(self) -> float:
+        """How long this call may still wait."""
+        return max(0.0, (_called_at.get() or time.monotonic()) + self.timeout_seconds - time.monotonic())
 
     def close(self) -> None:
         """Close every connection; calls after this raise LedgerClosed."""
@@ -199,7 +217,7 @@ class Database:
                 f" SET idle_in_transaction_session_timeout = {abandoned_ms}"
             )
 
-    def _revive(self) -> None:
+    def revive(self) -> None:
         """Have the server looked after; it may recover for longer than a call waits."""
         if self._ensure_running is not None and self._reviving.acquire(blocking=False):
             threading.Thread(target=self._run_ensure_running, name="keyledger-revive", daemon=True).start()

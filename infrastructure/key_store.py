@@ -24,6 +24,7 @@ from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.mapper import EventMapper
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.recorder import LifecycleRecorder
+from keyledger.infrastructure.telemetry import traced
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 
@@ -105,6 +106,7 @@ class KeyStore:
                 return None
         raise AssertionError
 
+    @traced("keyledger.revoke")
     def revoke(self, key_id: UUID, event: KeyRevoked) -> KeyView | None:
         """Append the event, unless the key is revoked; that much the statement decides itself.
 

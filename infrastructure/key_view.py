@@ -60,6 +60,14 @@ class KeyView(msgspec.Struct, frozen=True):
     last_used_at: datetime | None
 
 
+class Filled(msgspec.Struct, frozen=True):
+    """What a server says of a key: the key and its secret's digest, or None for both; `server` as in an Answer."""
+
+    server: str | None
+    view: KeyView | None
+    digest: Digest | None
+
+
 class KeyViews:
     """The read side, always from the primary: a caller reads its own writes."""
 
@@ -78,6 +86,15 @@ class KeyViews:
             return None
         *view, algorithm, kid, value = values
         return KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value)
+
+    def fill(self, key_id: UUID) -> Filled:
+        """The key and its secret's digest, and which server knows them so."""
+        values = self._one("fill_key", key_id)
+        assert values is not None
+        server, *view, algorithm, kid, value = values
+        if view[0] is None:
+            return Filled(server, None, None)
+        return Filled(server, KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value))
 
     def page(
         self, *, subject: str, query: str | None, offset: int, limit: int, include_invalid: bool

@@ -115,6 +115,10 @@ class Sequencer:
                 self._give(head, BATCH_EVENTS, floor=0, seconds=None)
         return self.position()
 
+    def help(self) -> None:
+        """Give positions to one batch, without the role. Raises LedgerUnavailable."""
+        self._give(self._ask_head()[0], BATCH_EVENTS, floor=0, seconds=None)
+
     def position(self) -> int:
         """The last position that was given. Raises LedgerUnavailable."""
         return self._ask_head()[0].position

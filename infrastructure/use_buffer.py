@@ -1,92 +1,126 @@
-"""Uses that wait to be stored, and the flushes that they are stored in."""
+"""Uses that wait in memory to be stored, and the flushes that they are stored in."""
 
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 
-from keyledger.domain.events import KeyUsed
+from keyledger.domain.events import Event, KeyUsed, UsesLost
 from keyledger.domain.ids import new_uuid
-from keyledger.domain.use import Outcome, RecordedUse, Use
+from keyledger.domain.use import NotedUse, Outcome, Use, clean, moment_of, pack
+from keyledger.infrastructure.codec import EventCodec
 
 T = TypeVar("T")
 
 KEYS_PER_FLUSH = 1_000
 USES_PER_EVENT = 10_000
 CHARACTERS_PER_EVENT = 1_000_000
-CHARACTERS_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
-_CHARACTERS_PER_ROW = 80  # what a use costs beside its texts
+BYTES_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
+
+Pending = tuple[UUID, int, Outcome, Use, int]
+"""A use that waits: its key, when it was (ns since 1970), how it ended, its request, its slot in the journal."""
+
+NO_SLOT = -1
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a key as it is stored, and when the first and the last accepted use in it were."""
+
+    key_id: UUID
+    state: bytes
+    first_used_at: datetime | None = None
+    last_used_at: datetime | None = None
 
 
 class Flush(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of different keys that are stored in one transaction, and once, however often that is tried."""
+    """Events of one topic and of different keys, which are stored in one transaction."""
 
-    id: UUID
-    events: tuple[tuple[UUID, KeyUsed], ...]
-
-    @property
-    def uses(self) -> int:
-        """How many uses it holds."""
-        return sum(len(event.rows) for _, event in self.events)
+    topic: str
+    entries: Sequence[Entry]
+    uses: int
+    slots: Sequence[int] = ()
 
 
-class UseBuffer:
-    """Takes uses from any thread; gives all of them away at once as flushes."""
+class _Part(msgspec.Struct):
+    """An entry with what it holds."""
 
-    def __init__(self, refused_limit_per_key: int) -> None:
-        """Of a key's refused attempts so many are listed between two drains, the rest are counted."""
-        self._refused_limit = refused_limit_per_key
-        self._lock = threading.Lock()
-        self._pending: deque[tuple[UUID, RecordedUse]] = deque()
-        self._refused: Counter[UUID] = Counter()
-
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    def add(self, key_id: UUID, occurred_at: datetime, outcome: Outcome, use: Use) -> None:
-        """Take a use."""
-        recorded = RecordedUse(occurred_at=occurred_at, outcome=outcome, use=use.bounded())
-        if outcome == "valid":
-            self._pending.append((key_id, recorded))
-            return
-        with self._lock:
-            self._refused[key_id] += 1
-            if self._refused[key_id] <= self._refused_limit:
-                self._pending.append((key_id, recorded))
-
-    def drain(self) -> list[Flush]:
-        """Everything taken so far, as few events as may be, in an order in which no two flushes deadlock."""
-        with self._lock:
-            taken = [self._pending.popleft() for _ in range(len(self._pending))]
-            unlisted, self._refused = self._refused, Counter()
-        by_key: dict[UUID, list[RecordedUse]] = {}
-        for key_id, recorded in taken:
-            unlisted[key_id] -= recorded.outcome != "valid"
-            by_key.setdefault(key_id, []).append(msgspec.structs.replace(recorded, use=recorded.use.cleaned()))
-        events: dict[int, list[tuple[UUID, KeyUsed]]] = {}
-        for key_id, uses in sorted(by_key.items()):
-            for layer, event in enumerate(_events(uses, unlisted[key_id])):
-                events.setdefault(layer, []).append((key_id, event))  # a flush has one event of a key at most
-        return [flush for layer in events.values() for flush in _flushes(layer)]
+    entry: Entry
+    uses: int
+    slots: list[int]
 
 
-def _flushes(events: Sequence[tuple[UUID, KeyUsed]]) -> Iterator[Flush]:
-    for some in _slices(events, lambda event: _size(event[1]), CHARACTERS_PER_FLUSH, KEYS_PER_FLUSH):
-        yield Flush(id=new_uuid(), events=tuple(some))
+def used(codec: EventCodec, pending: Iterable[Pending], unlisted: Counter[UUID] | None = None) -> list[Flush]:
+    """The flushes of uses, as few events as may be, in an order in which no two flushes deadlock.
+
+    `unlisted` counts refused attempts by key beyond those that are among the uses.
+    """
+    by_key: defaultdict[int, list[Pending]] = defaultdict(list)
+    for use in pending:
+        by_key[use[0].int].append(use)
+    for key_id in unlisted or ():
+        by_key.setdefault(key_id.int, [])
+    layers: dict[int, list[_Part]] = {}
+    for key in sorted(by_key):
+        key_id = UUID(int=key)
+        for layer, part in enumerate(_parts(codec, key_id, by_key[key], unlisted[key_id] if unlisted else 0)):
+            layers.setdefault(layer, []).append(part)  # a flush has one event of a key at most
+    return [flush for parts in layers.values() for flush in _flushes(parts)]
 
 
-def _events(uses: Sequence[RecordedUse], refused_unlisted: int) -> Iterator[KeyUsed]:
-    for some in _slices(uses, lambda recorded: recorded.use.characters, CHARACTERS_PER_EVENT, USES_PER_EVENT):
-        yield KeyUsed.of(some, id=new_uuid(), refused_unlisted=refused_unlisted)
-        refused_unlisted = 0
+def lost(codec: EventCodec, counts: Iterable[tuple[UUID, int]], cause: str, now: datetime) -> Flush:
+    """The flush that says how many uses of which keys are lost."""
+    ordered = sorted(counts)
+    events = [
+        (key_id, UsesLost(id=new_uuid(), occurred_at=now, actor=None, count=count, cause=cause))
+        for key_id, count in ordered
+    ]
+    entries = [Entry(key_id=key_id, state=codec.encode(event)) for key_id, event in events]
+    return Flush(topic=UsesLost.topic, entries=entries, uses=sum(count for _, count in ordered))
 
 
-def _size(event: KeyUsed) -> int:
-    return sum(map(len, event.texts)) + _CHARACTERS_PER_ROW * len(event.rows)
+def _flushes(parts: Sequence[_Part]) -> Iterator[Flush]:
+    for some in _slices(parts, lambda part: len(part.entry.state), BYTES_PER_FLUSH, KEYS_PER_FLUSH):
+        yield Flush(
+            topic=KeyUsed.topic,
+            entries=[part.entry for part in some],
+            uses=sum(part.uses for part in some),
+            slots=[slot for part in some for slot in part.slots],
+        )
+
+
+def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) -> Iterator[_Part]:
+    if len(uses) > USES_PER_EVENT:
+        yield from _parts(codec, key_id, uses[:USES_PER_EVENT], unlisted)
+        yield from _parts(codec, key_id, uses[USES_PER_EVENT:], 0)
+        return
+    noted: list[NotedUse] = [(moment // 1000, outcome, use) for _, moment, outcome, use, _ in uses]
+    start = noted[0][0] if noted else time.time_ns() // 1000
+    texts, rows = pack(noted, start)
+    if len(uses) > 1 and sum(map(len, texts)) > CHARACTERS_PER_EVENT:
+        half = len(uses) // 2
+        yield from _parts(codec, key_id, uses[:half], unlisted)
+        yield from _parts(codec, key_id, uses[half:], 0)
+        return
+    event: Event = KeyUsed(
+        id=new_uuid(),
+        occurred_at=moment_of(start),
+        actor=None,
+        texts=tuple([clean(text) for text in texts]),
+        rows=rows,
+        refused_unlisted=unlisted,
+    )
+    accepted = [moment for moment, outcome, _ in noted if outcome == "valid"]
+    entry = Entry(
+        key_id=key_id,
+        state=codec.encode(event),
+        first_used_at=moment_of(min(accepted)) if accepted else None,
+        last_used_at=moment_of(max(accepted)) if accepted else None,
+    )
+    yield _Part(entry, len(uses), [use[4] for use in uses if use[4] != NO_SLOT])
 
 
 def _slices(items: Sequence[T], size: Callable[[T], int], most: int, count: int) -> Iterator[Sequence[T]]:

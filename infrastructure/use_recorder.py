@@ -1,147 +1,293 @@
-"""Recording uses without holding up a verification: a thread stores the buffer, flush by flush."""
+"""Recording uses, so durably as the service chose, and holding up a verification no longer than that takes."""
 
 import logging
 import os
-import random
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
-from datetime import datetime
-from uuid import UUID
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+from uuid import UUID, uuid4
 
-import psycopg
+import msgspec
 
 from keyledger.domain.errors import KeyLedgerError, LedgerClosed, LedgerUnavailable
-from keyledger.domain.events import KeyUsed
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.queries import QUERIES
-from keyledger.infrastructure.use_buffer import Flush, UseBuffer
+from keyledger.infrastructure.figure import Figure
+from keyledger.infrastructure.group_commit import GroupCommit
+from keyledger.infrastructure.refused_attempts import RefusedAttempts
+from keyledger.infrastructure.use_buffer import Flush, used
+from keyledger.infrastructure.use_files import UseFolder
+from keyledger.infrastructure.use_journal import UseJournal
+from keyledger.infrastructure.use_memory import SHED_KEYS, Record, UseMemory
+from keyledger.infrastructure.use_recovery import Recovery
+from keyledger.infrastructure.use_spool import Delivery, Spool
+from keyledger.infrastructure.use_store import UseStore, sources_of
 
 _log = logging.getLogger("keyledger.uses")
 
-_COLLISION_PAUSE_SECONDS = 0.005
-_PRUNE_SECONDS = 3600.0
+Durability = Literal["buffered", "spooled", "audit_required"]
+"""When an accepted use is safe: see `Settings`."""
+
+
+class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a recorder works; the fields are those of Settings. `directory` is for this ledger alone."""
+
+    durability: Durability
+    directory: Path | None
+    flush_interval_seconds: float
+    flush_after_uses: int
+    buffer_limit_uses: int
+    spool_limit_bytes: int
+    refused_limit_per_key: int
+    refused_interval_seconds: float
 
 
 class UseRecorder:
     """Stores every recorded use exactly once, as part of a KeyUsed event of its key."""
 
+    _closed: bool
+    _source: UUID
+    _folder: UseFolder | None
+    _spool: Spool | None
+    _memory: UseMemory
+    _group: GroupCommit
+    _refused: RefusedAttempts
     _thread: threading.Thread | None
+    _flushing: threading.Lock
+    _starting: threading.Lock
+    _wake: threading.Event
+
+    record: Record
+    """Take note of a use, as `durability` says. Raises LedgerClosed, and for an accepted one LedgerUnavailable.
+
+    To be looked up at each call: it is another function before the first use, and after a fork.
+    """
 
     def __init__(
         self,
         database: Database,
         codec: EventCodec,
+        options: RecorderOptions,
         *,
-        clock: Callable[[], datetime],
         committed: Callable[[], None],
-        flush_interval_seconds: float,
-        flush_after_uses: int,
-        buffer_limit_uses: int,
-        refused_limit_per_key: int,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """A flush comes after the interval or so many uses, whichever is first; `committed` is told of each."""
+        """`committed` is told of each flush; `clock_ns` gives nanoseconds since 1970.
+
+        Raises LedgerUnavailable where uses are to be spooled and cannot be.
+        """
         self._database = database
         self._codec = codec
-        self._clock = clock
-        self._committed = committed
-        self._interval_seconds = flush_interval_seconds
-        self._flush_after_uses = flush_after_uses
-        self._buffer_limit_uses = buffer_limit_uses
-        self._refused_limit_per_key = refused_limit_per_key
-        self._closed = False
-        self._prune_at = time.monotonic()
+        self._options = options
+        self._clock_ns = clock_ns
+        self._store = UseStore(database, committed)
+        self._recovery = Recovery(options.directory, self._store, codec)
         self._begin()
+        if options.durability == "spooled":
+            self._prepare()
+        elif self._recovery.is_due():
+            self._start()
         _recorders.add(self)
 
-    def record(self, key_id: UUID, outcome: Outcome, use: Use) -> None:
-        """Take note of a use. Raises LedgerClosed, and for an accepted one LedgerUnavailable at a full buffer."""
-        waiting = len(self._buffer)
-        if waiting + self._unstored_uses >= self._buffer_limit_uses and outcome == "valid":
-            raise LedgerUnavailable("uses come faster than PostgreSQL stores them; no more are accepted for now")
-        self._buffer.add(key_id, self._clock(), outcome, use)
-        if self._closed:  # asked after the adding: a use that close() did not see is never an accepted one
-            raise LedgerClosed("the ledger was closed")
-        if self._thread is None:
-            self._start()
-        if waiting >= self._flush_after_uses:
-            self._wake.set()
+    @property
+    def waits(self) -> bool:
+        """Whether `record` waits for PostgreSQL, and so has no place in an event loop's thread."""
+        return self._options.durability == "audit_required"
+
+    @property
+    def depth(self) -> int:
+        """How many uses wait in memory to be stored."""
+        return len(self._memory) + len(self._group)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """What status and metrics say of the recording, in this process."""
+        store = self._store
+        return (
+            Figure.counter("uses.stored", "{use}", "Uses stored", lambda: store.uses_stored),
+            Figure.counter(
+                "uses.shed", "{use}", "Accepted uses for which no room was", lambda: self._memory.uses_shed
+            ),
+            Figure.counter("uses.lost", "{use}", "Lost uses put on record", lambda: store.uses_lost),
+            Figure.counter("refused.uncounted", "{attempt}", "Refused attempts not on record", self._uncounted),
+            Figure.counter("flushes", "{flush}", "Flushes stored", lambda: store.flushes),
+            Figure.counter("flush.time", "s", "Time spent in storing flushes", lambda: store.flush_seconds),
+            Figure.gauge("flush.last", "s", "How long the last flush took", lambda: store.last_flush_seconds),
+            Figure.gauge("uses.waiting", "{use}", "Uses in memory that wait to be stored", lambda: self.depth),
+            Figure.gauge("spool.size", "By", "Spooled uses that wait to be stored", self._spool_bytes),
+        )
 
     def flush(self) -> None:
         """Store everything recorded so far. Raises LedgerUnavailable, and keeps what is not stored."""
         with self._flushing:
-            self._store_all()  # while this fails, what comes after stays in the buffer, where it is bounded
-            for flush in self._buffer.drain():
-                self._unstored.append(flush)
-                self._unstored_uses += flush.uses
-            self._store_all()
+            self._commit_group()
+            self._memory.flush(self._store, self._source)
+            self._flush_spool()
 
     def close(self) -> None:
-        """End the thread and store everything. Raises LedgerUnavailable, and stays open with what is left."""
-        self._closed = True
+        """End the threads and store everything. Raises LedgerUnavailable, and stays open with what is left."""
+        self._closed = self._memory.closed = True
         self._wake.set()
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
+        self._recovery.stop()
         try:
             self.flush()
+            self._remove_files()
         except KeyLedgerError as error:
-            self._closed = False
-            raise LedgerUnavailable(f"{self.depth} recorded uses are not stored: {error}") from None
+            self._closed = self._memory.closed = False
+            with suppress(RuntimeError):  # at the end of the process there are no more threads
+                self._start()
+            waiting = self.depth or f"{self._spool_bytes()} bytes of"
+            raise LedgerUnavailable(f"{waiting} recorded uses are not stored: {error}") from None
 
-    @property
-    def depth(self) -> int:
-        """How many uses wait to be stored."""
-        return len(self._buffer) + self._unstored_uses
+    def _record_first(self, key_id: UUID, outcome: Outcome, use: Use) -> None:
+        if self._closed:
+            raise LedgerClosed("the ledger was closed")
+        self._prepare()
+        self.record(key_id, outcome, use)
 
-    def _store_all(self) -> None:
-        while self._unstored:
-            self._store(self._unstored[0])
-            self._unstored_uses -= self._unstored.popleft().uses
+    def _prepare(self) -> None:
+        levels = {"buffered": self._buffered, "spooled": self._spooled, "audit_required": self._audited}
+        with self._starting:
+            if self.record == self._record_first:
+                self.record = levels[self._options.durability]()
+        self._start()
 
-    def _store(self, flush: Flush) -> None:
-        spans = [_span(event) for _, event in flush.events]
-        parameters = {
-            "flush_id": flush.id,
-            "topic": KeyUsed.topic,
-            "ids": [key_id for key_id, _ in flush.events],
-            "states": [self._codec.encode(event) for _, event in flush.events],
-            "first_used_ats": [first for first, _ in spans],
-            "last_used_ats": [last for _, last in spans],
-        }
-        while True:
+    def _buffered(self) -> Record:
+        return self._memory.taker(self._new_journal(), self._clock_ns)
+
+    def _spooled(self) -> Record:
+        folder = self._new_folder()
+        spool = self._spool = Spool(folder, self._options.spool_limit_bytes)
+
+        def record(key_id: UUID, outcome: Outcome, use: Use) -> None:
+            if outcome != "valid":
+                self._memory.refuse(key_id, self._clock_ns(), outcome, use)
+                return
+            spool.write(key_id, self._clock_ns() // 1000, outcome, use)
+            if self._closed:  # asked after the writing, as above
+                raise LedgerClosed("the ledger was closed")
+
+        return record
+
+    def _audited(self) -> Record:
+        def record(key_id: UUID, outcome: Outcome, use: Use) -> None:
+            if outcome != "valid":
+                self._memory.refuse(key_id, self._clock_ns(), outcome, use)
+                return
+            if self._closed:
+                raise LedgerClosed("the ledger was closed")
+            self._group.wait(key_id, self._clock_ns(), outcome, use, self._database.remaining_seconds())
+
+        return record
+
+    def _commit_group(self) -> None:
+        self._group.commit(lambda pending: used(self._codec, pending), self._store_now)
+
+    def _store_now(self, flush: Flush) -> None:
+        self._store.store(self._source, self._memory.next_number(), flush)
+
+    def _flush_spool(self) -> None:
+        spool = self._spool
+        if spool is None or not spool.size:
+            return
+        source = sources_of(self._source)[1]
+        try:
+            sealed = spool.seal()
+            delivery = Delivery(self._store, self._codec, source, self._store.progress(source) or 0)
+            for path in sealed:
+                spool.removed(delivery.deliver(path))
+        except OSError as error:
+            raise LedgerUnavailable(f"the spool cannot be read or emptied: {error}") from None
+
+    def _spool_bytes(self) -> int:
+        return 0 if self._spool is None else self._spool.size
+
+    def _uncounted(self) -> int:
+        return self._refused.uncounted
+
+    def _new_folder(self) -> UseFolder:
+        if self._options.directory is None:
+            raise LedgerUnavailable("uses cannot be spooled: there is no folder for it; see Settings.spool_dir")
+        try:
+            folder = self._folder = UseFolder.create(self._options.directory)
+        except OSError as error:
+            raise LedgerUnavailable(f"uses cannot be spooled: {error}; see Settings.spool_dir") from None
+        self._source = folder.source
+        return folder
+
+    def _new_journal(self) -> UseJournal:
+        """In a folder of ours; without one, a crash's losses are not counted, which is said."""
+        uses = self._options.buffer_limit_uses + self._options.flush_after_uses
+        if self._options.directory is not None:
             try:
-                row = self._database.run(
-                    lambda connection: connection.execute(QUERIES["append_used"], parameters).fetchone()
-                )
-            except psycopg.errors.UniqueViolation:
-                # Another writer was at the head of one of these streams: nothing is stored yet, so go again.
-                time.sleep(random.uniform(0, _COLLISION_PAUSE_SECONDS))  # noqa: S311
+                folder = UseFolder.create(self._options.directory)
+                try:
+                    journal = UseJournal(folder, uses=uses, shed_keys=SHED_KEYS)
+                except OSError:
+                    folder.remove()
+                    raise
+            except OSError as error:
+                _log.warning("uses that a crash loses will not be counted: %s; see Settings.spool_dir", error)
             else:
-                break
-        self._committed()
-        if row is not None and row[0] < len(flush.events):
-            _log.error("the uses of %d keys are lost: their streams are not there", len(flush.events) - row[0])
+                self._folder, self._source = folder, folder.source
+                return journal
+        return UseJournal(None, uses=uses, shed_keys=SHED_KEYS)
 
-    def _prune(self) -> None:
-        if time.monotonic() >= self._prune_at:
-            self._database.run(lambda connection: connection.execute(QUERIES["prune_flushes"]))
-            self._prune_at = time.monotonic() + _PRUNE_SECONDS
+    def _remove_files(self) -> None:
+        """Everything is stored."""
+        folder, self._folder = self._folder, None
+        if self._spool is not None:
+            self._spool.abandon()
+        if folder is not None:
+            try:
+                folder.remove()
+            except OSError as error:
+                _log.warning("what is left of uses that are stored cannot be deleted: %s", error)
+                folder.abandon()
+                return
+        if self._store.flushes:
+            self._store.finish(*sources_of(self._source))
 
     def _begin(self) -> None:
         """Nothing recorded and no thread: at first, and in a forked child (its parent stores what it had)."""
-        self._buffer = UseBuffer(self._refused_limit_per_key)
-        self._unstored: deque[Flush] = deque()
-        self._unstored_uses = 0
+        options = self._options
+        self._closed = False
+        self._source = uuid4()
+        self._folder = self._spool = self._thread = None
         self._flushing = threading.Lock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
-        self._thread = None
+        self._group = GroupCommit(self._wake)
+        self._refused = RefusedAttempts(
+            limit_per_key=options.refused_limit_per_key, interval_seconds=options.refused_interval_seconds
+        )
+        self._memory = UseMemory(
+            self._codec,
+            self._refused,
+            self._wake,
+            limit_uses=options.buffer_limit_uses,
+            many_uses=options.flush_after_uses,
+        )
+        self.record = self._record_first
+
+    def _forget(self) -> None:
+        """In a forked child: leave files and locks to the parent."""
+        folder, spool, closed = self._folder, self._spool, self._closed
+        self._begin()
+        self._closed = self._memory.closed = closed
+        self._recovery.forget()
+        if spool is not None:
+            spool.abandon()
+        if folder is not None:
+            folder.abandon()
 
     def _start(self) -> None:
         with self._starting:
@@ -151,22 +297,25 @@ class UseRecorder:
                 self._thread = thread
 
     def _work(self) -> None:
+        interval_seconds = self._options.flush_interval_seconds
+        flush_at = time.monotonic()
         while not self._closed:
-            self._wake.wait(self._interval_seconds)
-            self._wake.clear()
             try:
+                if self._recovery.is_due():
+                    self._recovery.start()
+                self._wake.wait(interval_seconds)
+                self._wake.clear()
+                if self.waits and time.monotonic() < flush_at:  # somebody waits, and the rest can
+                    with self._flushing:
+                        self._commit_group()
+                    continue
+                flush_at = time.monotonic() + interval_seconds
                 self.flush()
-                self._prune()
+                self._store.prune()
             except KeyLedgerError as error:
                 _log.warning("%d uses wait to be stored: %s", self.depth, error)
             except Exception:
                 _log.exception("%d uses wait to be stored", self.depth)
-
-
-def _span(event: KeyUsed) -> tuple[datetime | None, datetime | None]:
-    """When the first and the last accepted use were; None where none was accepted."""
-    moments = [use.occurred_at for use in event.uses if use.outcome == "valid"]
-    return min(moments, default=None), max(moments, default=None)
 
 
 _recorders: weakref.WeakSet[UseRecorder] = weakref.WeakSet()
@@ -174,7 +323,7 @@ _recorders: weakref.WeakSet[UseRecorder] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for recorder in _recorders:
-        recorder._begin()  # noqa: SLF001
+        recorder._forget()  # noqa: SLF001
 
 
 os.register_at_fork(after_in_child=_after_fork)

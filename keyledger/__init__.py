@@ -35,7 +35,7 @@ from keyledger.key_change import KeyChange
 from keyledger.ledger import KeyLedger
 from keyledger.projections.history_entry import HistoryEntry
 from keyledger.settings import Settings
-from keyledger.verifier import Verification
+from keyledger.verification import Verification
 
 __all__ = [
     "APIKey",

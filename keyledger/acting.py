@@ -7,7 +7,8 @@ from keyledger.aio import AsyncActingLedger, Threads
 from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
 from keyledger.domain.use import Use
-from keyledger.verifier import Verification, Verifier
+from keyledger.verification import Verification
+from keyledger.verifier import Verifier
 
 
 class ActingLedger:

@@ -5,18 +5,21 @@ import contextvars
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
+from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
 from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
+from keyledger.domain.use import Use
 from keyledger.infrastructure.database import one_call
 from keyledger.replay import Replay
 from keyledger.status import Status
-from keyledger.verifier import Verifier
+from keyledger.verification import Verification
+from keyledger.verifier import Attempt, Verifier, accepted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,9 +31,21 @@ class AsyncActingLedger:
     """`verify` and `authenticate` as coroutines, and `api_keys` with coroutines for methods."""
 
     def __init__(self, api_keys: APIKeys, verifier: Verifier, threads: "Threads") -> None:
-        self.verify = threads.awaitable(verifier.verify)
-        self.authenticate = threads.awaitable(verifier.authenticate)
+        self._verifier = verifier
+        self._verify = threads.awaitable(verifier.verify)
+        self._settle = threads.awaitable(verifier.settle)
         self.api_keys = AsyncAPIKeys(api_keys, threads)
+
+    async def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
+        """As the ledger's `verify`; from memory at once, in the event loop's own thread."""
+        if self._verifier.waits:
+            return await self._verify(secret, scopes=scopes, use=use)
+        found = self._verifier.verify_at_once(secret, scopes=scopes, use=use)
+        return await self._settle(found) if isinstance(found, Attempt) else found
+
+    async def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
+        """As the ledger's `authenticate`; from memory at once, in the event loop's own thread."""
+        return accepted(await self.verify(secret, scopes=scopes, use=use))
 
 
 class AsyncLedger(AsyncActingLedger):

@@ -14,7 +14,7 @@ from keyledger.infrastructure.key_view import KeyView
 _MASKED = "ak_…"
 
 
-class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False, array_like=True):
     """An API key as it was when it was read (Clerk's `APIKey`). Datetimes are aware, in UTC.
 
     `secret` is set only by `create`; it shows in no repr, str or pickle.
@@ -58,6 +58,9 @@ class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, APIKey) and self.as_dict() == other.as_dict()
+
+    def __ne__(self, other: object) -> bool:  # a Struct's own does not ask __eq__
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -18,6 +18,7 @@ from keyledger.domain.errors import InvalidArgument, KeyNotFound
 from keyledger.domain.events import Changes, KeyCreated, KeyRevoked
 from keyledger.domain.ids import key_id_text, new_uuid, parse_key_id
 from keyledger.infrastructure.database import one_call
+from keyledger.infrastructure.key_changes import KeyChanges
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 
@@ -31,19 +32,21 @@ class APIKeys:
         views: KeyViews,
         peppers: Peppers,
         clock: Callable[[], datetime],
+        changes: KeyChanges,
         actor: Actor | None = None,
     ) -> None:
         self._store = store
         self._views = views
         self._peppers = peppers
         self._clock = clock
+        self._changes = changes
         self._actor = actor
 
     def acting(self, actor: Actor) -> "APIKeys":
         """The same keys, with this actor recorded on each event. Raises InvalidArgument."""
         if not isinstance(actor, Actor):
             raise InvalidArgument("actor", "an Actor")
-        return APIKeys(self._store, self._views, self._peppers, self._clock, actor)
+        return APIKeys(self._store, self._views, self._peppers, self._clock, self._changes, actor)
 
     def create(
         self,
@@ -91,6 +94,7 @@ class APIKeys:
                 if isinstance(made, UUID):
                     return msgspec.structs.replace(self.get(key_id_text(made)), secret_already_issued=True)
             view = made
+        self._changes.made(key_id)
         return api_key(view, self.get, secret=text)
 
     def get_all(
@@ -149,7 +153,7 @@ class APIKeys:
             subject=_given(subject, lambda value: arguments.text("subject", value)),
             expiration=_given(seconds_until_expiration, lambda value: arguments.expiration(now, value)),
         )
-        with one_call():
+        with one_call(), self._changes.of(key_id):
             view = self._store.update(
                 key_id, lambda key: key.update(changes, event_id=new_uuid(), now=now, actor=actor)
             )
@@ -165,16 +169,22 @@ class APIKeys:
     ) -> APIKey:
         """Revoke a key, for ever. A second revocation records nothing and returns the key with the first reason.
 
-        Every verification reads PostgreSQL, so once this returns no process accepts the key any more, with
-        `barrier` or without. Raises KeyNotFound, InvalidArgument.
+        This process accepts the key no more once this returns, another one for at most a second longer
+        (`Settings.lease_seconds`). With `barrier` it returns only when no process accepts it any more: at once
+        where each has said so, else after their leases and a time-out at most. Raises KeyNotFound,
+        InvalidArgument, and LedgerUnavailable also where the key is revoked and the barrier could not be raised:
+        then revoke it again.
         """
         arguments.boolean("barrier", barrier)
         now, key_id, actor = self._clock(), parse_key_id(api_key_id), self._actor_of(actor)
         reason = arguments.revocation_reason(revocation_reason)
         event = KeyRevoked(id=new_uuid(), occurred_at=now, actor=actor, revocation_reason=reason)
-        with one_call():
+        with one_call(), self._changes.of(key_id):
             view = self._store.revoke(key_id, event)
-            return self.get(api_key_id) if view is None else api_key(view, self.get)
+            key = self.get(api_key_id) if view is None else api_key(view, self.get)
+        if barrier:
+            self._changes.await_all()
+        return key
 
     def _actor_of(self, actor: Actor | None) -> Actor | None:
         if actor is not None and not isinstance(actor, Actor):

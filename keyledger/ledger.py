@@ -18,7 +18,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import inspection, peppers, progress_status, schema
+from keyledger.infrastructure import inspection, metrics, peppers, progress_status, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
@@ -30,13 +30,14 @@ from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.history import HistoryModel
 from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
-from keyledger.infrastructure.use_recorder import UseRecorder
+from keyledger.infrastructure.use_recorder import RecorderOptions, UseRecorder
+from keyledger.infrastructure.use_store import ledger_id
 from keyledger.infrastructure.worker import Worker
+from keyledger.memory import Memory
 from keyledger.replay import Replay
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
-from keyledger.verifier import Verifier
 
 
 class KeyLedger(ActingLedger):
@@ -54,21 +55,16 @@ class KeyLedger(ActingLedger):
         self._server = server
         self._closing = threading.Lock()
         self._closed = False
-        self._recorder = UseRecorder(
-            database,
-            codec,
-            clock=_now,
-            committed=self._worker.wake,
-            flush_interval_seconds=settings.flush_interval_seconds,
-            flush_after_uses=settings.flush_after_uses,
-            buffer_limit_uses=settings.buffer_limit_uses,
-            refused_limit_per_key=settings.refused_limit_per_key,
-        )
-        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now)
-        verifier = Verifier(views, ring, self._recorder, api_keys.get)
+        options = _recorder_options(database, settings, server)
+        self._recorder = UseRecorder(database, codec, options, committed=self._worker.wake)
+        self._memory = Memory(database, settings)
+        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now, self._memory.changes)
+        verifier = self._memory.verifier(views, ring, self._recorder, api_keys.get)
         self.audit = Audit(HistoryView(database, codec), self._refresh_history)
         self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
+        self._figures = (*self._memory.figures(), *self._recorder.figures())
+        metrics.add(self, self._figures)
         exits.add(self, exits.Hooks(close=self.close, after_fork=self._after_fork))
         self._worker.wake()
 
@@ -161,6 +157,7 @@ class KeyLedger(ActingLedger):
         return Status(
             store=inspection.status(self._database),
             uses_waiting=self._recorder.depth,
+            figures={figure.name: figure.read() for figure in self._figures},
             pepper=self._peppers.current,
             data_dir=self._server.data_dir if self._server else None,
             sequencer=progress_status.sequencer(self._database),
@@ -191,6 +188,8 @@ class KeyLedger(ActingLedger):
             self._recorder.close()
             self._closed = True
             exits.discard(self)
+            metrics.discard(self)
+            self._memory.close()
             self._worker.close()
             self._database.close()
             if self._server is not None:
@@ -218,6 +217,14 @@ class KeyLedger(ActingLedger):
         self._closing = threading.Lock()
         if self._server is not None:
             self._server.after_fork()
+
+
+def _recorder_options(database: Database, settings: Settings, server: EmbeddedServer | None) -> RecorderOptions:
+    base = settings.spool_path(server.data_dir if server else None)
+    options = {
+        field: getattr(settings, field) for field in RecorderOptions.__struct_fields__ if field != "directory"
+    }
+    return RecorderOptions(**options, directory=base and base / str(ledger_id(database)))
 
 
 def _now() -> datetime:

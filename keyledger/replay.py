@@ -100,7 +100,7 @@ class Replay:
         with one_call():
             first, last = self._moment("start", start), self._moment("end", end)
             if (first.time is None) != (last.time is None):
-                raise InvalidArgument("end", "a position where start is one, else a time")
+                raise InvalidArgument("end", "of the same kind as the start: two positions or two times")
             if _is_after(first, last):
                 raise InvalidArgument("start", "a moment that is not after the end")
             last = self._moments.fixed(last)

@@ -16,10 +16,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL holds, the uses that wait here, the pepper of new keys, and where embedded data is.
 
     sequencer and projections: how far the order of the events and the read models have come.
+    `figures` are this process's numbers by name, those that metrics show too.
     """
 
     store: StoreStatus
     uses_waiting: int
+    figures: dict[str, float]
     pepper: str
     data_dir: Path | None
     sequencer: SequencerStatus

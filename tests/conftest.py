@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -19,11 +20,28 @@ from keyledger.infrastructure.read_models import READ_MODELS
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 TABLES = (
-    *("events", "outbox", "positions", "api_keys", "idempotency_keys", "flushes", "peppers", "rebuilds"),
+    *(
+        "events",
+        "outbox",
+        "positions",
+        "api_keys",
+        "idempotency_keys",
+        "flushes",
+        "peppers",
+        "rebuilds",
+        "verifiers",
+        "barriers",
+    ),
     *(table for model in READ_MODELS for table in model.tables),
 )
 # A developer's own ledger is none of the tests' business, and unbuffered programs are not what users run.
-for name in ("KEYLEDGER_DSN", "KEYLEDGER_DATA_DIR", "KEYLEDGER_PEPPERS", "PYTHONUNBUFFERED"):
+for name in (
+    "KEYLEDGER_DSN",
+    "KEYLEDGER_DATA_DIR",
+    "KEYLEDGER_PEPPERS",
+    "KEYLEDGER_SPOOL_DIR",
+    "PYTHONUNBUFFERED",
+):
     os.environ.pop(name, None)
 
 # A shell's background job ignores Ctrl-C, and so would every program that a test starts to interrupt it.
@@ -49,6 +67,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     server.release()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def spool_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the ledgers of all tests, and the programs they start, keep what they have of uses."""
+    path = tmp_path_factory.mktemp("spool")
+    os.environ["KEYLEDGER_SPOOL_DIR"] = str(path)
+    yield path
+    os.environ.pop("KEYLEDGER_SPOOL_DIR")
+
+
 @pytest.fixture(scope="session")
 def template(server: EmbeddedServer) -> str:
     """The name of a migrated database to clone, made once for each worker."""
@@ -67,7 +94,9 @@ def new_database(server: EmbeddedServer, template: str) -> Callable[[], str]:
     def new() -> str:
         name = f"db_{uuid4().hex}"
         execute(server.conninfo, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
-        return make_conninfo(server.conninfo, dbname=name)
+        dsn = make_conninfo(server.conninfo, dbname=name)
+        execute(dsn, "UPDATE keyledger.ledger SET ledger_id = gen_random_uuid()")  # a copy is another ledger here
+        return dsn
 
     return new
 

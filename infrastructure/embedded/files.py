@@ -71,6 +71,11 @@ class DataFolder:
         """The embedded ledger's own pepper."""
         return self.path / "pepper"
 
+    @property
+    def uses(self) -> Path:
+        """What processes keep of their uses until these are stored."""
+        return self.path / "uses"
+
     def own_entries(self) -> list[Path]:
         """Return every path in the data directory that the embedded server, or its ledger, makes."""
         return [
@@ -84,6 +89,7 @@ class DataFolder:
             self.old_log,
             self.socket,
             self.pepper,
+            self.uses,
         ]
 
 

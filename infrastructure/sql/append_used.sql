@@ -1,7 +1,11 @@
--- Append a flush of KeyUsed events, one a key, each at its stream's head, unless this flush is stored already.
--- A use whose stream is not there any more is left out; how many were appended is returned, NULL if nothing was tried.
+-- Append a flush of events of uses, one a key, each at its stream's head, and move the source's progress: from `start`,
+-- or where that is NULL from anything below `until`; if it is elsewhere, this flush is stored already, or not to be.
+-- What has no stream any more is left out; how many were appended is returned, no row if nothing was tried.
 WITH flush AS (
-    INSERT INTO keyledger.flushes (flush_id) VALUES (%(flush_id)s) ON CONFLICT DO NOTHING RETURNING flush_id
+    INSERT INTO keyledger.flushes AS f (flush_id, progress) VALUES (%(source)s, %(until)s)
+    ON CONFLICT (flush_id) DO UPDATE SET progress = excluded.progress, flushed_at = excluded.flushed_at
+    WHERE coalesce(f.progress = %(start)s::bigint, f.progress < excluded.progress)
+    RETURNING flush_id
 ), batch AS (
     SELECT
         u.id, u.state, head.version,

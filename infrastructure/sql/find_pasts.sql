@@ -1,6 +1,7 @@
 -- Of keys up to a position (NULL: all their events): the version and lateness of the last event, and the key's latest
 -- accepted use. With a time, that of the events whose latest use is not after it, and from which version on it is.
 -- That version is found by halving: the latest use up to an event never falls along a stream.
+-- Both columns are in the order by position, or the planner may walk all positions backwards for a key with few.
 WITH RECURSIVE past AS (
     SELECT key.id, head.version, head.last_used_at, head.lateness
     FROM unnest(%(ids)b::uuid[]) AS key (id)
@@ -9,9 +10,10 @@ WITH RECURSIVE past AS (
         WHERE e.originator_id = key.id AND e.originator_version <= CASE
             WHEN %(position)s::bigint IS NULL THEN 9223372036854775807
             ELSE (
-                SELECT p.originator_version FROM keyledger.positions AS p
-                WHERE p.originator_id = key.id AND p.position <= %(position)s
-                ORDER BY p.position DESC LIMIT 1
+                SELECT CASE WHEN p.originator_id = key.id THEN p.originator_version END
+                FROM keyledger.positions AS p
+                WHERE (p.originator_id, p.position) <= (key.id, %(position)s)
+                ORDER BY p.originator_id DESC, p.position DESC LIMIT 1
             )
         END
         ORDER BY e.originator_version DESC LIMIT 1

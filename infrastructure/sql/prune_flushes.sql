@@ -1,2 +1,2 @@
--- Forget flushes that nobody will send again.
-DELETE FROM keyledger.flushes WHERE flushed_at < clock_timestamp() - interval '30 days'
+-- Forget sources of uses that are long done with. Of others the progress must stay, however old a file of theirs is.
+DELETE FROM keyledger.flushes WHERE progress IS NULL AND flushed_at < clock_timestamp() - interval '30 days'

@@ -7,26 +7,36 @@ from rich.table import Table
 from rich.text import Text
 
 from keyledger import APIKey, KeyChange
-from keyledger.cli.output import moment, plain
+from keyledger.cli.output import moment, plain, width
+from keyledger.cli.tables import name_and_id
 
+_WIDE = 120
+"""Columns from which on the event has a column of its own."""
+
+_ID = 35
 _STYLES = {"gained": "green", "lost": "red", "widened": "yellow", "narrowed": "cyan"}
 
 
 def change_table(changes: Iterable[KeyChange]) -> Table:
-    """One row a change: its kind, the key, what of it, and the event that did it."""
+    """One row a change: its kind, the key and whose it is or was, what of it, and the event that did it.
+
+    Where it is narrow, the event stands below what it did.
+    """
+    wide = width() >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("change", width=8)
-    table.add_column("name and id", overflow="fold")
+    table.add_column("name, id and subject", min_width=_ID, overflow="fold")
     table.add_column("what", overflow="fold")
-    table.add_column("by", overflow="fold")
+    if wide:
+        table.add_column("by", overflow="fold")
     for change in changes:
         key = change.after or change.before
         assert key is not None
+        what, by = plain(", ".join(_what(change)) or None), plain(_by(change))
         table.add_row(
             Text(change.kind, _STYLES[change.kind]),
-            Text.assemble(plain(key.name, "bold"), f"\n{key.id}"),
-            plain(", ".join(_what(change)) or None),
-            plain(_by(change)),
+            name_and_id(key, plain(change.subject)),
+            *((what, by) if wide else (Text("\n", overflow="fold").join((what, by)),)),
         )
     return table
 
@@ -42,11 +52,13 @@ def _what(change: KeyChange) -> Iterator[str]:
             yield f"went to {after.subject}"
     elif change.kind == "gained" and after is not None:
         if before is None:
-            yield f"created for {after.subject}"
+            yield "created" if change.event_type == "KeyCreated" else "created in between, then updated"
+            yield f"scopes {', '.join(after.scopes) or '—'}"
+            yield f"expires {moment(after.expiration)}"
         elif before.subject != after.subject:
             yield f"came from {before.subject}"
         else:
-            yield f"expires {moment(after.expiration)}"
+            yield f"valid again, expires {moment(after.expiration)}"
     elif before is not None and after is not None:
         yield from _differences(change.kind, before, after)
 

@@ -120,12 +120,16 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]
-    """A time: ISO 8601 with its zone, or how long ago."""
+    """A time: ISO 8601 with its zone, how long ago, or now."""
 
     name = "time"
-    allowed = "a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), or how long ago (90s, 30m, 2h, 7d, 1w)"
+    allowed = (
+        "a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), how long ago (90s, 30m, 2h, 7d, 1w), or now"
+    )
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "now":
+            return datetime.now(UTC)
         try:
             if _DURATION.fullmatch(value):
                 return datetime.now(UTC) - timedelta(seconds=Duration().convert(value, param, ctx))

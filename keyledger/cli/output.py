@@ -4,14 +4,20 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 from rich.console import Console, RenderableType
 from rich.text import Text
+
+T = TypeVar("T")
+
+_BATCH = 500
 
 _UNLIMITED = 10_000
 """Columns, where no terminal sets a limit: nothing is folded, and every row is one line."""
@@ -55,9 +61,30 @@ def show(*renderables: RenderableType) -> None:
     write("".join(line.rstrip() + "\n" for line in page.getvalue().splitlines()))
 
 
+def exactly(value: datetime) -> str:
+    """A datetime in UTC, to the microsecond."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%fZ")
+
+
 def show_json(value: object) -> None:
     """Print for programs: one JSON value, on one line."""
     write(json_text(value) + "\n")
+
+
+def show_json_array(values: Iterable[object]) -> None:
+    """Print for programs: one JSON array, on one line, with few of its values in memory at a time."""
+    before = "["
+    for some in batches(values, _BATCH):
+        write(before + ", ".join(map(json_text, some)))
+        before = ", "
+    write("]\n" if before == ", " else "[]\n")
+
+
+def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The values in their order, so many at a time."""
+    remaining = iter(values)
+    while some := list(islice(remaining, size)):
+        yield some
 
 
 def json_text(value: object) -> str:

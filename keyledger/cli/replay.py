@@ -1,15 +1,18 @@
 """`keyledger replay …`."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 
-from keyledger import KeyChange
+from keyledger import KeyLedger
 from keyledger.cli.changes import change_table
 from keyledger.cli.failures import Refused
 from keyledger.cli.options import Globals, Moment, global_options, opened
-from keyledger.cli.output import show, show_json
-from keyledger.cli.tables import key_table, show_key
+from keyledger.cli.output import batches, exactly, moment, show, show_json, show_json_array
+from keyledger.cli.tables import key_details, key_table
+
+_ROWS = 1_000
+"""In one table; the next one has its heading again."""
 
 
 @click.group()
@@ -17,8 +20,8 @@ from keyledger.cli.tables import key_table, show_key
 def replay() -> None:
     """Show the ledger as it was, from the events alone.
 
-    A MOMENT is a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), how long ago (90s, 30m, 2h, 7d, 1w), or a
-    position in the order of all events (123 or @123; 0 is before all).
+    A MOMENT is a time in ISO 8601 with its zone (2026-03-01T12:00:00Z), how long ago (90s, 30m, 2h, 7d, 1w),
+    now, or a position in the order of all events (123 or @123; 0 is before all).
     """
 
 
@@ -31,9 +34,12 @@ def key_as_of(target: Globals, *, api_key_id: str, at: datetime | int) -> None:
     """Show a key exactly as it was. Exit code 1 if it did not exist then."""
     with opened(target) as ledger:
         key = ledger.replay.key_as_of(api_key_id, at)
-    if key is None:
-        raise Refused(f"{api_key_id} did not exist then")
-    show_key(key, as_json=target.json)
+        if key is None:
+            raise Refused(_absence(ledger, api_key_id, at))
+    if target.json:
+        show_json(key.as_dict())
+    else:
+        show(f"As of {_told(at)}:", "", key_details(key))
 
 
 @replay.command("keys")
@@ -45,32 +51,51 @@ def key_as_of(target: Globals, *, api_key_id: str, at: datetime | int) -> None:
 def keys_as_of(target: Globals, *, at: datetime | int, subject: str | None, include_invalid: bool) -> None:
     """Show all keys as they were, oldest first."""
     with opened(target) as ledger:
-        found = list(ledger.replay.keys_as_of(at, subject=subject, include_invalid=include_invalid))
-    if target.json:
-        show_json([key.as_dict() for key in found])
-        return
-    if found:
-        show(key_table(found), "")
+        found = ledger.replay.keys_as_of(at, subject=subject, include_invalid=include_invalid)
+        if target.json:
+            show_json_array(key.as_dict() for key in found)
+            return
+        count = 0
+        for some in batches(found, _ROWS):
+            show(key_table(some, subjects=subject is None), "")
+            count += len(some)
     left_out = "" if include_invalid else "; those that were revoked or expired are left out (--include-invalid)"
-    show(f"{'1 key' if len(found) == 1 else f'{len(found)} keys'}{left_out}")
+    show(f"{'1 key' if count == 1 else f'{count:,} keys'} as of {_told(at)}{left_out}")
 
 
 @replay.command()
 @click.option("--from", "start", type=Moment(), required=True, metavar="MOMENT")
-@click.option("--to", "end", type=Moment(), required=True, metavar="MOMENT")
+@click.option("--to", "end", type=Moment(), metavar="MOMENT", help="Now, if it is left out.")
 @click.option("--subject", help="Only what this one gained, lost or kept.")
 @global_options
 @click.pass_obj
-def diff(target: Globals, *, start: datetime | int, end: datetime | int, subject: str | None) -> None:
+def diff(target: Globals, *, start: datetime | int, end: datetime | int | None, subject: str | None) -> None:
     """Show which keys were gained, lost, widened or narrowed from one moment to another, and what did it.
 
-    Two positions or two times. What was done and undone in between is not shown.
+    Two positions or two times. What was done and undone in between is not shown: `audit history` shows all.
     """
     with opened(target) as ledger:
-        found: list[KeyChange] = list(ledger.replay.diff(start, end, subject=subject))
-    if target.json:
-        show_json([change.as_dict() for change in found])
-        return
-    if found:
-        show(change_table(found), "")
-    show("1 change" if len(found) == 1 else f"{len(found)} changes")
+        if end is None:
+            end = ledger.catch_up() if isinstance(start, int) else datetime.now(UTC)
+        found = ledger.replay.diff(start, end, subject=subject)
+        if target.json:
+            show_json_array(change.as_dict() for change in found)
+            return
+        count = 0
+        for some in batches(found, _ROWS):
+            show(change_table(some), "")
+            count += len(some)
+    show(f"{'1 change' if count == 1 else f'{count:,} changes'} from {_told(start)} to {_told(end)}")
+    show("What was done and undone in between is not among them: see `keyledger audit history`.")
+
+
+def _told(at: datetime | int) -> str:
+    return f"position {at}" if isinstance(at, int) else exactly(at)
+
+
+def _absence(ledger: KeyLedger, api_key_id: str, at: datetime | int) -> str:
+    """Why there was no key."""
+    later = ledger.replay.key_as_of(api_key_id, ledger.catch_up())
+    if later is None:
+        return f"no key {api_key_id} was ever created here"
+    return f"{api_key_id} did not exist at {_told(at)}: it was created {moment(later.created_at)}"

@@ -26,8 +26,11 @@ def state(key: APIKey) -> Text:
     return Text(name, _STYLES[name])
 
 
-def key_table(keys: Iterable[APIKey]) -> Table:
-    """One row a key. Where it is narrow, the id stands below the name and there are fewer columns."""
+def key_table(keys: Iterable[APIKey], *, subjects: bool = False) -> Table:
+    """One row a key. Where it is narrow, the id stands below the name and there are fewer columns.
+
+    subjects: with whose key it is.
+    """
     columns = width()
     wide = columns >= _WIDE
     dates = _DATE_AND_TIME if columns >= _LONG_DATES else _DATE
@@ -35,7 +38,9 @@ def key_table(keys: Iterable[APIKey]) -> Table:
     # The columns of a fixed width keep it; those of text are folded, and nothing is cut.
     if wide:
         table.add_column("id", width=_ID)
-    table.add_column("name" if wide else "name and id", overflow="fold")
+    table.add_column("name" if wide else "name, id and subject" if subjects else "name and id", overflow="fold")
+    if wide and subjects:
+        table.add_column("subject", overflow="fold")
     table.add_column("state", width=_STATE)
     if wide:
         table.add_column("scopes", overflow="fold")
@@ -43,13 +48,20 @@ def key_table(keys: Iterable[APIKey]) -> Table:
         table.add_column(heading, width=dates)
     for key in keys:
         scopes, created = plain(", ".join(key.scopes) or None), moment(key.created_at)
-        about = (
-            (key.id, plain(key.name), state(key), scopes, created)
+        subject = [plain(key.subject)] if subjects else []
+        about: tuple[Text | str, ...] = (
+            (key.id, plain(key.name), *subject, state(key), scopes, created)
             if wide
-            else (Text.assemble(plain(key.name, "bold"), f"\n{key.id}"), state(key))
+            else (name_and_id(key, *subject), state(key))
         )
         table.add_row(*about, moment(key.expiration), moment(key.last_used_at))
     return table
+
+
+def name_and_id(key: APIKey, *more: Text) -> Text:
+    """The key's name, and below it its id and what more there is, a line each."""
+    lines = (plain(key.name, "bold"), Text(key.id), *more)
+    return Text("\n", overflow="fold").join(lines)
 
 
 def key_details(key: APIKey) -> Table:

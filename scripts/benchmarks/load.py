@@ -29,7 +29,7 @@ WITH appended AS (
     SELECT %s, version, 'KeyUsed', state FROM used ORDER BY version
     RETURNING originator_id, originator_version
 )
-INSERT INTO keyledger.outbox (originator_id, originator_version) SELECT * FROM appended
+INSERT INTO keyledger.outbox (originator_id, originator_version, topic) SELECT *, 'KeyUsed' FROM appended
 """
 
 Keys = Mapping[str, list[str]]

@@ -78,24 +78,8 @@ def fill(dsn: str, found: Iterable[Appended]) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _event(kind: float, now: datetime, chance: random.Random, most_uses: int) -> Event:
-    if kind < _USED:
-        uses = [_use(now, chance, place) for place in range(chance.randint(1, most_uses))]
-        return KeyUsed.of(uses, id=new_uuid())
-    actor = Actor(
-        user_id=f"user_{chance.randrange(_USERS)}",
-        organization_id=f"org_{chance.randrange(_SUBJECTS)}",
-        ip_address=f"198.51.100.{chance.randrange(_ADDRESSES)}",
-        request_id=f"req_{chance.randrange(1_000_000)}",
-    )
-    if kind < _CREATED:
-        return _created(now, chance, actor)
-    if kind < _UPDATED:
-        return KeyUpdated(id=new_uuid(), occurred_at=now, actor=actor, changes=Changes(description=str(now)))
-    return KeyRevoked(id=new_uuid(), occurred_at=now, actor=actor, revocation_reason="no longer needed")
-
-
-def _created(now: datetime, chance: random.Random, actor: Actor) -> KeyCreated:
+def created(now: datetime, chance: random.Random, actor: Actor) -> KeyCreated:
+    """A key, by the actor's user."""
     return KeyCreated(
         id=new_uuid(),
         occurred_at=now,
@@ -110,6 +94,23 @@ def _created(now: datetime, chance: random.Random, actor: Actor) -> KeyCreated:
         expiration=None,
         digest=_DIGEST,
     )
+
+
+def _event(kind: float, now: datetime, chance: random.Random, most_uses: int) -> Event:
+    if kind < _USED:
+        uses = [_use(now, chance, place) for place in range(chance.randint(1, most_uses))]
+        return KeyUsed.of(uses, id=new_uuid())
+    actor = Actor(
+        user_id=f"user_{chance.randrange(_USERS)}",
+        organization_id=f"org_{chance.randrange(_SUBJECTS)}",
+        ip_address=f"198.51.100.{chance.randrange(_ADDRESSES)}",
+        request_id=f"req_{chance.randrange(1_000_000)}",
+    )
+    if kind < _CREATED:
+        return created(now, chance, actor)
+    if kind < _UPDATED:
+        return KeyUpdated(id=new_uuid(), occurred_at=now, actor=actor, changes=Changes(description=str(now)))
+    return KeyRevoked(id=new_uuid(), occurred_at=now, actor=actor, revocation_reason="no longer needed")
 
 
 def _use(now: datetime, chance: random.Random, place: int) -> RecordedUse:

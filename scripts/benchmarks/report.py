@@ -65,17 +65,25 @@ def latency(
     _console.print(table)
 
 
-def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[str, float]) -> None:
+def throughput(
+    title: str,
+    rates: Mapping[str, list[float]],
+    *,
+    least: Mapping[str, float],
+    above: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """A table of calls a second; ratios are medians of the ratios of each round.
 
-    `least` has the goal of a row: how much of the first row's throughput it must have.
+    A row's goals: `least` is how much of the first row's throughput it must have, `above` calls a second.
     """
     table = _table(title, "rounds", "median/s", "p10", "p90", "of 1st", "goal")
     base = next(iter(rates.values()))
     for name, values in rates.items():
         found = Figures.of(values)
         ratio = statistics.median(value / other for value, other in zip(values, base, strict=True))
-        goal = f"at least {least[name]:g}: {_verdict(ratio >= least[name])}" if name in least else ""
+        goals = [f"at least {least[name]:g}: {_verdict(ratio >= least[name])}"] if name in least else []
+        if name in above:
+            goals.append(f"at least {above[name]:,.0f}/s: {_verdict(found.median >= above[name])}")
         table.add_row(
             name,
             str(found.count),
@@ -83,8 +91,17 @@ def throughput(title: str, rates: Mapping[str, list[float]], *, least: Mapping[s
             f"{found.p10:,.0f}",
             f"{found.p90:,.0f}",
             f"{ratio:.2f}",
-            goal,
+            "\n".join(goals),
         )
+    _console.print(table)
+
+
+def rates(title: str, found: Mapping[str, Figures], least: float) -> None:
+    """A table of events a second; the medians are to be `least` at the least."""
+    table = _table(title, "rounds", "median/s", "p10", "p90", "goal")
+    for name, one in found.items():
+        goal = f"at least {least:,.0f}: {_verdict(one.median >= least)}"
+        table.add_row(name, str(one.count), f"{one.median:,.0f}", f"{one.p10:,.0f}", f"{one.p90:,.0f}", goal)
     _console.print(table)
 
 

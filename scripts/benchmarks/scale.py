@@ -8,7 +8,9 @@ class Scale:
     """Calls at one caller, rounds and calls of each of many callers, and keys to load of each kind.
 
     `listed_keys` are the keys of one subject that are listed; `list_calls`, how often each page of them.
-    `history_events` are those whose history is read; `visible_commits`, how many are waited for there.
+    `followed_events` are given positions and applied, of which `library_events` at a time beside eventsourcing.
+    `history_events` are those whose history is read, or are rebuilt or replayed; `visible_commits`, how many are
+    waited for there. `replayed_uses` are those of the one key that is replayed.
     """
 
     writes: int
@@ -20,8 +22,11 @@ class Scale:
     loaded_keys: int
     listed_keys: int = 1_000_000
     list_calls: int = 300
+    followed_events: int = 200_000
+    library_events: int = 2_000
     history_events: int = 1_000_000
     visible_commits: int = 300
+    replayed_uses: int = 1_000_000
 
 
 FULL = Scale(
@@ -37,6 +42,9 @@ QUICK = Scale(
     loaded_keys=6,
     listed_keys=100_000,
     list_calls=100,
+    followed_events=60_000,
+    library_events=500,
     history_events=100_000,
     visible_commits=100,
+    replayed_uses=100_000,
 )

@@ -119,6 +119,7 @@ def test_keys_read_twice_are_equal(ledger: KeyLedger, create: Callable[..., APIK
     first, second = ledger.api_keys.get(key.id), ledger.api_keys.get(key.id)
 
     assert first == second
+    assert not first != second  # noqa: SIM202
     assert len({first, second, ledger.api_keys.get(other.id)}) == 2
     assert first != ledger.api_keys.update(key.id, description="changed")
 

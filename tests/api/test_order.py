@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from keyledger import APIKey
+from keyledger import APIKey, Settings
 from keyledger.api_keys import APIKeys
 from keyledger.domain.digest import Peppers
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
+from keyledger.memory import Memory
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -23,7 +24,9 @@ def api_keys(request: pytest.FixtureRequest, dsn: str) -> Iterator[APIKeys]:
     if request.param == "sorted":
         dsn = make_conninfo(dsn, options="-c enable_indexscan=off -c enable_bitmapscan=off")
     database = Database(dsn)
-    yield APIKeys(KeyStore(database, EventCodec(), lambda: None), KeyViews(database), Peppers({}), lambda: MOMENT)
+    memory, store = Memory(database, Settings()), KeyStore(database, EventCodec(), lambda: None)
+    yield APIKeys(store, KeyViews(database), Peppers({}), lambda: MOMENT, memory.changes)
+    memory.close()
     database.close()
 
 

@@ -31,7 +31,7 @@ class OneConnection:
 def uncommitted(dsn: str) -> Iterator[tuple[KeyLedger, psycopg.Connection]]:
     """A ledger and the connection whose transaction holds all that it writes; rolled back at the end."""
     with DeadlineConnection.connect(dsn) as connection:
-        settings = Settings(flush_interval_seconds=3600.0, background_worker=False)
+        settings = Settings(flush_interval_seconds=3600.0, background_worker=False, cache_entries=0)
         database = cast("Database", OneConnection(connection))
         connection.execute("BEGIN")  # what the ledger begins is a part of this
         ledger = KeyLedger(database, Peppers({}), settings, None)

@@ -10,8 +10,8 @@ from faults import history_rows, usage_rows
 from support.sequencing import assert_sequenced, catch_up
 
 from keyledger.domain.api_key import project
-from keyledger.domain.events import KeyCreated, KeyUpdated, KeyUsed, StoredEvent
-from keyledger.domain.ids import parse_key_id
+from keyledger.domain.events import KeyCreated, KeyUpdated, KeyUsed, StoredEvent, UsesLost
+from keyledger.domain.ids import key_id_text, parse_key_id
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
@@ -65,6 +65,17 @@ def accepted_uses(dsn: str) -> Counter[str | None]:
             for use in stored.event.uses
             if use.outcome == "valid"
         )
+
+
+def lost_uses(dsn: str) -> Counter[tuple[str, str]]:
+    """How many uses are on record as lost, by key and cause."""
+    found: Counter[tuple[str, str]] = Counter()
+    with psycopg.connect(dsn) as connection:
+        for key_id, stream in streams(connection).items():
+            for stored in stream:
+                if isinstance(stored.event, UsesLost):
+                    found[key_id_text(key_id), stored.event.cause] += stored.event.count
+    return found
 
 
 def assert_consistent(dsn: str) -> None:

@@ -30,10 +30,10 @@ QUICK = Settings(flush_interval_seconds=0.05, database_timeout_seconds=20.0)
 class Program:
     """A Python program that runs `code` with the names of `given` set, and exchanges JSON lines with the test."""
 
-    def __init__(self, code: str, **given: Any) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PREAMBLE + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
+    def __init__(self, code: str, *, within: Sequence[str] = (), **given: Any) -> None:
+        """`within` is a command that runs the program's command."""
+        command = [*within, sys.executable, "-c", PREAMBLE + code]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         self._heard = b""
         self.tell(given)
 
@@ -42,10 +42,10 @@ class Program:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(value).encode() + b"\n")
 
-    def says(self) -> Any:
+    def says(self, seconds: float = PATIENCE_SECONDS) -> Any:
         """The next thing the program says; None at its end."""
         assert self.process.stdout is not None
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + seconds
         while b"\n" not in self._heard:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
             assert ready, "the program says nothing"

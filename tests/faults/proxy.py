@@ -16,11 +16,12 @@ _RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Forwards to the server of `dsn` until it is told otherwise; `dsn` of its own leads through it."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, host: str = "127.0.0.1") -> None:
+        """`host` is the address that it is reached at."""
         target = conninfo_to_dict(dsn)
         self._direct = dsn
         self._server = str(Path(str(target["host"])) / f".s.PGSQL.{target['port']}")
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self._lock = threading.Lock()
         self._links: list[_Link] = []
         self._open = threading.Event()
@@ -29,7 +30,7 @@ class Proxy:
         self._losses = 0
         self._refusing = False
         port = self._listener.getsockname()[1]
-        self.dsn = make_conninfo(dsn, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
+        self.dsn = make_conninfo(dsn, host=host, port=port, sslmode="disable", gssencmode="disable")
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

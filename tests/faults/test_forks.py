@@ -38,6 +38,39 @@ assert ledger.verify(secret, use=Use(request_id="after the child")).valid
 say(ledger.api_keys.create(name="of the parent", subject="org_1").id)
 ledger.close()
 """
+MEMORY = """
+def identity():
+    return [memory._feed.verifier.hex, memory._feed._link._connection.info.backend_pid]
+memory = ledger._memory
+parents = identity()
+assert memory.lease.holds and len(memory.cache) == 1
+ready, childs = os.pipe()
+revoked, bell = os.pipe()
+child = os.fork()
+if child == 0:
+    status = 1
+    try:
+        assert not memory.lease.holds and len(memory.cache) == 0
+        assert ledger.verify(secret).valid and ledger.verify(secret).valid
+        assert memory.lease.holds and memory.cache.hits == 1
+        os.write(childs, json.dumps(identity()).encode())
+        os.read(revoked, 1)
+        assert ledger.verify(secret).code == "revoked"
+        ledger.close()
+        status = 0
+    finally:
+        os._exit(status)
+os.close(childs)
+say([parents, json.loads(os.read(ready, 1000))])
+ledger.api_keys.revoke(key.id, barrier=True)
+os.write(bell, b"!")
+assert os.waitpid(child, 0)[1] == 0
+assert ledger.verify(secret).code == "revoked"
+sent_at = memory.lease.sent_at
+while memory.lease.sent_at == sent_at: time.sleep(0.01)
+say(identity())
+ledger.close()
+"""
 POOL = """
 import multiprocessing
 def work(number):
@@ -115,6 +148,19 @@ def test_a_forked_child_of_an_embedded_ledger_leaves_the_server_to_its_parent(
     assert program.finish() == 0
     assert accepted_uses(private_server.lease.conninfo).items() >= ALL_USES.items()
     assert_consistent(private_server.lease.conninfo)
+
+
+def test_a_forked_child_shares_neither_the_lease_nor_the_memory_nor_the_feed_of_its_parent(
+    dsn: str, start: Callable[..., Program]
+) -> None:
+    program = start(OPEN + MEMORY, dsn=dsn, data_dir=None)
+
+    (parent, session), (child, other) = program.says()
+
+    assert parent != child
+    assert session != other
+    assert program.says() == [parent, session]
+    assert program.finish() == 0
 
 
 def test_a_pool_of_forked_workers_uses_the_ledger_of_its_parent(dsn: str, start: Callable[..., Program]) -> None:

@@ -1,15 +1,18 @@
 """PostgreSQL is there and refuses to store uses."""
 
 import logging
+import time
 from collections.abc import Callable
 
 import psycopg
 import pytest
-from faults.invariants import accepted_uses, assert_consistent, count_uses
+from faults.invariants import accepted_uses, assert_consistent, count_uses, lost_uses
 from faults.program import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import parse_key_id
+from keyledger.infrastructure import use_recorder
+from keyledger.infrastructure.use_buffer import NO_SLOT
 
 # What only a damaged database or a foreign trigger does: refuse KeyUsed events.
 REFUSALS = {
@@ -55,31 +58,55 @@ def test_refused_uses_are_kept_and_spoken_of_until_they_are_stored(
     assert_consistent(dsn)
 
 
-def test_a_full_buffer_refuses_verifications_instead_of_forgetting_uses(new_database: Callable[[], str]) -> None:
+def test_a_full_buffer_sheds_uses_and_puts_on_record_how_many_of_which_key(
+    new_database: Callable[[], str],
+) -> None:
     dsn = new_database()
     with KeyLedger.open(dsn, settings=SETTINGS) as ledger:
-        key = ledger.api_keys.create(name="one", subject="org_1")
+        busy, other = (ledger.api_keys.create(name=name, subject="org_1") for name in ("busy", "other"))
         execute(dsn, REFUSALS["a check"])
-        accepted = [f"use {number}" for number in range(SETTINGS.buffer_limit_uses)]
-        for number, request_id in enumerate(accepted):
-            assert ledger.verify(str(key.secret), use=Use(request_id=request_id)).valid
+        kept = [f"use {number}" for number in range(SETTINGS.buffer_limit_uses)]
+        for number, request_id in enumerate(kept):
+            assert ledger.verify(str(busy.secret), use=Use(request_id=request_id)).valid
             if number == 7:  # part of them waits in flushes that were refused, the rest in the buffer
-                eventually(lambda: ledger._recorder._unstored_uses > 0)
-        with pytest.raises(LedgerUnavailable, match="faster"):
-            ledger.verify(str(key.secret))
+                eventually(lambda: ledger._recorder._memory._unstored_uses > 0)
+        for key in (busy, other, busy):
+            assert ledger.verify(str(key.secret), use=Use(request_id="shed")).valid
+        assert ledger.status().uses_waiting == SETTINGS.buffer_limit_uses
+        assert ledger.status().figures["uses.shed"] == 3
         execute(dsn, CURES["a check"])
         eventually(lambda: ledger.status().uses_waiting == 0)
-        assert ledger.verify(str(key.secret), use=Use(request_id="after")).valid
+        assert ledger.verify(str(busy.secret), use=Use(request_id="after")).valid
 
-    assert accepted_uses(dsn) == dict.fromkeys([*accepted, "after"], 1)
+    assert accepted_uses(dsn) == dict.fromkeys([*kept, "after"], 1)
+    assert lost_uses(dsn) == {(busy.id, "full"): 2, (other.id, "full"): 1}
+    assert_consistent(dsn)
+
+
+def test_a_use_that_cannot_even_be_counted_is_not_accepted(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_recorder, "SHED_KEYS", 1)
+    dsn = new_database()
+    with KeyLedger.open(dsn, settings=SETTINGS) as ledger:
+        busy, other = (ledger.api_keys.create(name=name, subject="org_1") for name in ("busy", "other"))
+        execute(dsn, REFUSALS["a check"])
+        for _ in range(SETTINGS.buffer_limit_uses + 1):
+            assert ledger.verify(str(busy.secret)).valid
+
+        with pytest.raises(LedgerUnavailable, match="faster"):
+            ledger.verify(str(other.secret))
+
+        execute(dsn, CURES["a check"])
+    assert lost_uses(dsn) == {(busy.id, "full"): 1}
 
 
 def test_what_an_outage_piled_up_is_stored_in_several_transactions(ledger: KeyLedger, dsn: str) -> None:
     ids = [parse_key_id(ledger.api_keys.create(name=f"key {n}", subject="org_1").id) for n in range(12)]
     for number in range(60_000):  # past record(), whose thread would store them as they come
-        ledger._recorder._buffer.add(ids[number % 12], ledger._recorder._clock(), "valid", Use())
+        ledger._recorder._memory._pending.append((ids[number % 12], time.time_ns(), "valid", Use(), NO_SLOT))
     ledger._recorder.flush()
 
     with psycopg.connect(dsn) as connection:
-        assert connection.execute("SELECT count(*) FROM keyledger.flushes").fetchone() == (2,)
+        assert connection.execute("SELECT max(progress) >= 3 FROM keyledger.flushes").fetchone() == (True,)
     assert count_uses(dsn) == 60_000

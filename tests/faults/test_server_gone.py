@@ -17,7 +17,8 @@ from faults.proxy import Proxy
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import parse_key_id
 
-HASTY = Settings(database_timeout_seconds=1.0, flush_interval_seconds=3600.0)
+# Verifications ask as well: what is decided from memory, and for how long, has tests of its own.
+HASTY = Settings(database_timeout_seconds=1.0, flush_interval_seconds=3600.0, cache_entries=0)
 PATIENT = Settings(database_timeout_seconds=30.0, flush_interval_seconds=0.02)
 TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyledger'"

@@ -17,7 +17,10 @@ from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 
 TIMEOUT_SECONDS = 1.0
 SLACK_SECONDS = 2.0
-HASTY = Settings(database_timeout_seconds=TIMEOUT_SECONDS, flush_interval_seconds=3600.0, max_connections=4)
+# Verifications ask as well: what is decided from memory, and for how long, has tests of its own.
+HASTY = Settings(
+    database_timeout_seconds=TIMEOUT_SECONDS, flush_interval_seconds=3600.0, max_connections=4, cache_entries=0
+)
 
 
 @contextmanager

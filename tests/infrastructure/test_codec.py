@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.errors import UnreadableEvent
-from keyledger.domain.events import EVENTS, Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
+from keyledger.domain.events import EVENTS, Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed, UsesLost
 from keyledger.domain.use import RecordedUse, Use
 from keyledger.infrastructure.codec import EventCodec
 
@@ -41,6 +41,7 @@ RELEASED: dict[str, Event] = {
     ),
     "KeyUpdated.1": KeyUpdated(**COMMON, changes=Changes(description=None, scopes=("read",))),
     "KeyRevoked.1": KeyRevoked(**COMMON, revocation_reason="leaked"),
+    "UsesLost.1": UsesLost(**{**COMMON, "actor": None}, count=7, cause="crash"),
     "KeyUsed.1": KeyUsed.of(
         [
             RecordedUse(occurred_at=COMMON["occurred_at"], outcome="valid", use=USE),
@@ -127,4 +128,5 @@ def test_noise_is_an_unreadable_event_and_nothing_else(topic: str, state: bytes)
 
 
 def test_the_topics_are_fixed_names_and_no_python_paths() -> None:
-    assert json.dumps([event.topic for event in EVENTS]) == '["KeyCreated", "KeyUpdated", "KeyUsed", "KeyRevoked"]'
+    topics = [event.topic for event in EVENTS]
+    assert json.dumps(topics) == '["KeyCreated", "KeyUpdated", "KeyUsed", "KeyRevoked", "UsesLost"]'

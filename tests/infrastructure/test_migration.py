@@ -12,6 +12,7 @@ from faults.invariants import assert_consistent
 from keyledger import APIKey, KeyLedger, RebuildProgress, SchemaOutOfDate, Settings, Use
 from keyledger.domain.digest import Peppers
 from keyledger.domain.ids import parse_key_id
+from keyledger.domain.use import microseconds
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
@@ -30,7 +31,7 @@ class OldLedger:
         self.ledger = KeyLedger(database, Peppers({}), ALONE, None)
         self._then = then
         self._now = NOON
-        self.ledger._recorder._clock = lambda: self._now
+        self.ledger._recorder._clock_ns = lambda: microseconds(self._now) * 1_000
 
     def end(self) -> None:
         """Close it; statements are today's from here on."""

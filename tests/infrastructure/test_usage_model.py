@@ -9,6 +9,7 @@ from faults.program import eventually
 
 from keyledger import APIKey, KeyLedger, Use
 from keyledger.domain.ids import parse_key_id
+from keyledger.domain.use import microseconds
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -18,7 +19,7 @@ class Clock:
 
     def __init__(self, ledger: KeyLedger) -> None:
         self.now = NOON
-        ledger._recorder._clock = lambda: self.now
+        ledger._recorder._clock_ns = lambda: microseconds(self.now) * 1_000
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_the_grants_let_a_service_work_and_nothing_more(new_database: Callable[[
         ledger.api_keys.update(key.id, description="new")
         assert ledger.api_keys.revoke(key.id).revoked
         assert ledger.status().store.api_keys == 1
-        ledger._recorder._prune()
+        ledger._recorder._store.prune()
         ledger.event_rows(key.id)  # flushes
         assert ledger.catch_up() == 4
         assert ledger.status().store.outbox == 0

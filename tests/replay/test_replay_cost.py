@@ -72,6 +72,21 @@ def test_a_key_at_any_position_is_found_without_reading_its_uses(
         assert reads.count() < FEW
 
 
+def test_a_quiet_key_beside_a_busy_one_is_found_without_reading_what_came_after_it(
+    dsn: str, database: Database, replay: Replay
+) -> None:
+    fill(dsn, START, uses=USES, others=1)
+    Sequencer(database).catch_up()
+    analyze(dsn)
+    (quiet,) = replay.keys_as_of(1)
+    reads = Reads(database)
+
+    for number in random.Random(3).sample(range(1, USES), 12):
+        for at in (1 + number, second(number)):
+            assert replay.key_as_of(quiet.id, at) == quiet
+            assert reads.count() < FEW
+
+
 def test_a_subjects_keys_are_found_without_reading_uses_or_the_keys_of_others(
     replay: Replay, key_id: UUID, reads: Reads
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar, cast
 
+from keyledger import Settings
 from keyledger.api_keys import APIKeys
 from keyledger.domain.digest import Peppers
 from keyledger.infrastructure.codec import EventCodec
@@ -16,6 +17,7 @@ from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.memory import Memory
 from keyledger.projections.control import searchable
 
 T = TypeVar("T")
@@ -66,6 +68,7 @@ class KeyWriter:
             KeyViews(self.database),
             Peppers({}),
             lambda: self.now,
+            Memory(self.database, Settings()).changes,
         )
         self.ids: list[str] = []
 

@@ -1,7 +1,8 @@
 -- Append a flush of KeyUsed events, one a key, each at its stream's head, unless this flush is stored already.
 -- A use whose stream is not there any more is left out; how many were appended is returned, NULL if nothing was tried.
 WITH flush AS (
-    INSERT INTO keyledger.flushes (flush_id) VALUES (%(flush_id)s) ON CONFLICT DO NOTHING RETURNING flush_id
+    INSERT INTO keyledger.flushes (flush_id) VALUES (md5(%(source)s::text || %(until)s::text)::uuid)
+    ON CONFLICT DO NOTHING RETURNING flush_id
 ), batch AS (
     SELECT u.id, u.state, u.last_used_at, head.version
     FROM flush

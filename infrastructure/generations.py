@@ -1,0 +1,55 @@
+"""A dict with a limit, which forgets what was not used lately."""
+
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Generations(Generic[K, V]):
+    """Two generations: what is used moves into the recent one; what is forgotten is the oldest of the older one.
+
+    A use of what is recent changes nothing, so it costs no more than a look into a dict, for which `recent` is
+    open; the price is that what is in use may be forgotten when a generation begins, and has to be read again.
+    One entry is forgotten at a time, so no call pays for many. Callers hold a lock for all but reading `recent`.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.recent: dict[K, V] = {}
+        self._older: dict[K, V] = {}
+        self._oldest_last: list[K] = []
+
+    def __len__(self) -> int:
+        return len(self.recent) + len(self._older)
+
+    def get(self, key: K) -> V | None:
+        """The value, which is recent from now on."""
+        value = self.recent.get(key)
+        if value is None:
+            value = self._older.pop(key, None)
+            if value is not None:
+                self.recent[key] = value
+        return value
+
+    def put(self, key: K, value: V) -> V | None:
+        """Keep a value; returns the one that is forgotten for it."""
+        self._older.pop(key, None)
+        forgotten = self._forget() if key not in self.recent and len(self) >= self._limit else None
+        self.recent[key] = value
+        return forgotten
+
+    def pop(self, key: K) -> V | None:
+        """Forget the value, and return it."""
+        value = self.recent.pop(key, None)
+        return self._older.pop(key, None) if value is None else value
+
+    def _forget(self) -> V | None:
+        if not self._older:
+            self._older, self.recent = self.recent, {}
+            self._oldest_last = list(self._older)
+            self._oldest_last.reverse()
+        while True:  # those that were used or dropped meanwhile are not there any more
+            value = self._older.pop(self._oldest_last.pop(), None)
+            if value is not None:
+                return value

@@ -1,0 +1,2 @@
+-- Which ledger this is.
+SELECT ledger_id FROM keyledger.ledger

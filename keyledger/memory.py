@@ -1,0 +1,80 @@
+"""What a ledger keeps in memory of its keys, put together as its settings say."""
+
+import math
+from collections.abc import Callable
+
+from keyledger.api_key import APIKey
+from keyledger.cached_key import Unpacker
+from keyledger.domain.digest import Peppers
+from keyledger.infrastructure.barrier import Barrier, VerifierRegister
+from keyledger.infrastructure.clock import monotonic
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.feed_thread import FeedThread
+from keyledger.infrastructure.figure import Figure
+from keyledger.infrastructure.key_cache import KeyCache
+from keyledger.infrastructure.key_changes import KeyChanges
+from keyledger.infrastructure.key_view import KeyViews
+from keyledger.infrastructure.lease import Lease
+from keyledger.infrastructure.use_recorder import UseRecorder
+from keyledger.settings import Settings
+from keyledger.verifier import CachingVerifier, Verifier
+
+
+class Memory:
+    """The cache of keys, the lease and the feed that keeps both; idle until the first verification."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._settings = settings
+        self._unpacker = Unpacker()
+        self.lease = Lease(settings.lease_seconds, monotonic)
+        self.cache = KeyCache(max(1, settings.cache_entries), self._unpacker)
+        self._feed = FeedThread(
+            database,
+            self.cache,
+            self.lease,
+            monotonic,
+            interval_seconds=settings.feed_interval_seconds,
+            listen=settings.prepared_statements,
+        )
+        barrier = Barrier(VerifierRegister(database), lambda: self._feed.verifier, monotonic)
+        self.changes = KeyChanges(self._feed, barrier)
+
+    def verifier(
+        self, views: KeyViews, peppers: Peppers, recorder: UseRecorder, get: Callable[[str], APIKey]
+    ) -> Verifier:
+        """Who decides on secrets; `get` is how the keys that are found are reloaded."""
+        if not self._settings.cache_entries:
+            return Verifier(views, peppers, recorder, get)
+        self._unpacker.get = get
+        return CachingVerifier(
+            views,
+            peppers,
+            recorder,
+            get,
+            cache=self.cache,
+            lease=self.lease,
+            news=self._feed,
+            clock=monotonic,
+            timeout_seconds=self._settings.database_timeout_seconds,
+        )
+
+    def figures(self) -> tuple[Figure, ...]:
+        """What status and metrics say of it."""
+        cache, lease = self.cache, self.lease
+        return (
+            Figure.counter("cache.hits", "{verification}", "Secrets decided on from memory", lambda: cache.hits),
+            Figure.counter("cache.misses", "{verification}", "Secrets that were asked for", lambda: cache.misses),
+            Figure.gauge("cache.keys", "{key}", "Keys in memory", lambda: len(cache)),
+            Figure.gauge(
+                "lease.age", "s", "Time since the primary was heard of", lambda: _finite(lease.age_seconds)
+            ),
+        )
+
+    def close(self) -> None:
+        """Decide on nothing any more."""
+        self._feed.close()
+
+
+def _finite(seconds: float) -> float:
+    """Zero where the primary was not asked yet."""
+    return seconds if math.isfinite(seconds) else 0.0

@@ -1,0 +1,60 @@
+"""What a million keys in memory cost."""
+
+from collections.abc import Callable
+
+import pytest
+from faults.program import Program
+
+KEYS = 1_000_000
+
+FILL = """
+import gc, hashlib, pathlib
+from datetime import UTC, datetime
+from keyledger.api_key import APIKey
+from keyledger.cached_key import Unpacker, pack
+from keyledger.domain.ids import key_id_text, new_uuid
+from keyledger.domain.secret import digits_of_id
+from keyledger.infrastructure.key_cache import KeyCache
+
+def kilobytes():
+    lines = pathlib.Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+def key(number, key_id):
+    user, now = f"user_{number:08}", datetime.now(UTC)
+    return APIKey(
+        id=key_id_text(key_id), type="api_key", name=f"deploys of {user}", subject=user, description=None,
+        claims=None, scopes=("repo:read", "repo:write"), created_at=now, created_by=user, updated_at=now,
+        expiration=None, expired=False, last_used_at=None, revoked=False, revocation_reason=None,
+    )
+
+def keep(number):
+    key_id = new_uuid()
+    fill = cache.fill(digits_of_id(key_id.bytes))
+    cache.store(fill, hashlib.sha256(key_id.bytes).digest(), pack(key_id, "valid", key(number, key_id), None))
+    cache.finish(fill)
+
+cache = KeyCache(keys, Unpacker())
+cache.open("a server")
+keep(0)
+gc.collect()
+before, tracked = kilobytes(), len(gc.get_objects())
+for number in range(keys):
+    keep(number)
+    if number % 50_000 == 0: say(number)
+gc.collect()
+assert len(cache) == keys
+say([(kilobytes() - before) * 1024 / 1_000_000, len(gc.get_objects()) - tracked])
+"""
+
+
+@pytest.mark.slow
+def test_a_million_keys_take_at_most_400_megabytes_and_are_nothing_to_the_garbage_collector(
+    start: Callable[..., Program],
+) -> None:
+    program = start(FILL, keys=KEYS)
+    while isinstance(found := program.says(), int):
+        pass
+    megabytes, tracked = found
+    assert megabytes <= 400
+    assert tracked < 1_000

@@ -1,0 +1,2 @@
+-- A ledger had no id then.
+SELECT gen_random_uuid()

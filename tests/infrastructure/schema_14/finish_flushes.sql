@@ -1,0 +1,2 @@
+-- A flush was done with at once.
+SELECT 1
