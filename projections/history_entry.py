@@ -28,8 +28,8 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     actor: who acted; None for a use.
     details: of a use ip_address, user_agent, method, path, request_id and outcome, and
     `recorded_after_revocation` where it was accepted and stored after the revocation, whichever came first; of
-    attempts that were only counted `refused_unlisted`, their number; of an update `changes`; of any other event its
-    fields: of a revocation its `revocation_reason`, of a creation the key's without the digest.
+    attempts that were only counted `refused_unlisted`, their number; of an update `changes`; of any other event
+    its fields: of a revocation `revocation_reason`, of a creation the key's without the digest.
     """
 
     position: int

@@ -20,7 +20,7 @@ from keyledger.infrastructure.read_models.usage import UsageModel
 
 RELEASED = 14
 STATEMENTS = Path(__file__).parent / f"schema_{RELEASED}"
-ALONE = Settings(flush_interval_seconds=3600.0, background_worker=False)
+ALONE = Settings(flush_interval_seconds=3600.0, background_worker=False, cache_entries=0)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
