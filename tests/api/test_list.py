@@ -45,6 +45,7 @@ FOUND = [
     ("ПРИВЕТ", "привет, мир"),
     ("ΣΊΣΥΦΟΣ", "σίσυφος"),
     ("straße", "STRASSE 5"),
+    ("STRASSE", "straße 5"),
     ("istanbul", "ISTANBUL"),
     ("世界", "你好世界"),
     ("مرحبا", "قل مرحبا"),
@@ -66,6 +67,10 @@ NOT_FOUND = [
     ("Export Nightly", "Nightly Export"),
     ("nightly  export", "Nightly Export"),
     (".*", "anything"),
+    ("e", "\u00e9t\u00e9"),
+    ("e", "e\u0301te\u0301"),
+    ("école", "ecole"),
+    ("longer than the name", "longer than"),
     ("what for", "described"),
 ]
 
