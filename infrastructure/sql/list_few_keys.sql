@@ -1,14 +1,17 @@
 -- One page of a subject's keys, newest first, with the number of all that match; an empty page is one row of NULLs.
--- No row at all where the subject has more than a few hundred keys: it reads no more of them than that.
-WITH many AS MATERIALIZED (
+-- No row at all where the subject has more than a few hundred keys: it reads no more of them than that. Made so that
+-- the plan is the same for any subject, which has PostgreSQL keep it: planning takes longer than all the rest.
+WITH wanted AS MATERIALIZED (
+    SELECT %(subject)s::text AS subject
+), many AS MATERIALIZED (
     SELECT EXISTS (
         SELECT FROM keyledger.key_counts AS c
-        WHERE c.subject = %(subject)s AND c.shift = %(top)s AND c.keys > %(few)s
+        WHERE c.subject = (SELECT subject FROM wanted) AND c.shift = %(top)s AND c.keys > %(few)s
     ) AS counted
 ), few AS MATERIALIZED (
     SELECT k.*, coalesce(k.expiration <= statement_timestamp(), false) AS expired
     FROM keyledger.api_keys AS k
-    WHERE k.subject = %(subject)s AND NOT (SELECT counted FROM many)
+    WHERE k.subject = (SELECT subject FROM wanted) AND NOT (SELECT counted FROM many)
     ORDER BY k.created_at DESC, k.id DESC LIMIT %(few)s + 1
 ), matching AS NOT MATERIALIZED (
     SELECT * FROM few
@@ -22,7 +25,7 @@ FROM (SELECT count(*) FROM matching) AS total
 LEFT JOIN LATERAL (
     SELECT page.*, u.last_used_at
     FROM (SELECT * FROM matching ORDER BY created_at DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s) AS page
-    LEFT JOIN keyledger.key_usage AS u ON u.id = page.id
+    LEFT JOIN LATERAL (SELECT * FROM keyledger.key_usage WHERE id = page.id LIMIT 1) AS u ON true
 ) AS k ON true
 WHERE NOT (SELECT counted FROM many) AND (SELECT count(*) FROM few) <= %(few)s
 ORDER BY k.created_at DESC, k.id DESC

@@ -107,7 +107,7 @@ LEFT JOIN LATERAL (
         ORDER BY k.created_at DESC, k.id DESC
         LIMIT %(limit)s OFFSET greatest(0, %(offset)s - (SELECT min(before) FROM leaves))
     ) AS page
-    LEFT JOIN keyledger.key_usage AS u ON u.id = page.id
+    LEFT JOIN LATERAL (SELECT * FROM keyledger.key_usage WHERE id = page.id LIMIT 1) AS u ON true
 ) AS k ON true
 WHERE EXISTS (SELECT FROM usable)
 ORDER BY k.created_at DESC, k.id DESC

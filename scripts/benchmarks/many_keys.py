@@ -1,5 +1,6 @@
 """A ledger with very many keys of one subject beside many small ones, as real events with their control rows."""
 
+import itertools
 import random
 import time
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,8 @@ LARGE = "org_large"
 SMALL_KEYS = 5
 RARE, RARE_KEYS = "世界", 200
 """A text of two characters that few names have."""
+RARE_THREES = ["".join(letters) for letters in itertools.product("jqvxz", repeat=3)]
+"""Texts of three characters, each of which some twenty of a million names have."""
 
 _WORDS = [
     "deploys",
@@ -44,6 +47,7 @@ _WORDS = [
     "backup",
 ]
 _DIGEST = Digest(algorithm="hmac-sha256-v1", kid="none", value=bytes(32))
+_RARE_EACH = 400
 _APART = timedelta(seconds=30)
 _INDEX = "api_keys_grams"
 _CONTROL = ", ".join(ControlRow.__struct_fields__)
@@ -141,6 +145,8 @@ def _created(count: int, small_subjects: int, chance: random.Random) -> Iterator
     for number in range(count):
         now += _APART * chance.uniform(0.1, 1.9)
         name = f"{chance.choice(_WORDS)} {chance.choice(_WORDS)} {chance.getrandbits(32):08x}"
+        if number % _RARE_EACH == 1:
+            name = f"{name} {RARE_THREES[number // _RARE_EACH % len(RARE_THREES)]}"
         yield _create(now, LARGE, f"{RARE} {name}" if number % rare == 0 else name, chance)
         if number % every == 0 and small_keys < SMALL_KEYS * small_subjects:
             yield _create(now, small(small_keys % small_subjects), name, chance)
