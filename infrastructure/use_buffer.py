@@ -1,7 +1,7 @@
 """Uses that wait in memory to be stored, and the flushes that they are stored in."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -27,7 +27,7 @@ Pending = tuple[UUID, int, Outcome, Use, int]
 NO_SLOT = -1
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event of a key as it is stored, and when the first and the last accepted use in it were."""
 
     key_id: UUID
@@ -45,7 +45,7 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     slots: Sequence[int] = ()
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
     """An entry with what it holds."""
 
     entry: Entry
@@ -58,15 +58,15 @@ def used(codec: EventCodec, pending: Iterable[Pending], unlisted: Counter[UUID] 
 
     `unlisted` counts refused attempts by key beyond those that are among the uses.
     """
-    by_key: defaultdict[int, list[Pending]] = defaultdict(list)
+    by_key: dict[int, tuple[UUID, list[Pending]]] = {}  # by number: a UUID's own hash and order are slow
     for use in pending:
-        by_key[use[0].int].append(use)
+        by_key.setdefault(use[0].int, (use[0], []))[1].append(use)
     for key_id in unlisted or ():
-        by_key.setdefault(key_id.int, [])
+        by_key.setdefault(key_id.int, (key_id, []))
     layers: dict[int, list[_Part]] = {}
-    for key in sorted(by_key):
-        key_id = UUID(int=key)
-        for layer, part in enumerate(_parts(codec, key_id, by_key[key], unlisted[key_id] if unlisted else 0)):
+    for number in sorted(by_key):
+        key_id, uses = by_key[number]
+        for layer, part in enumerate(_parts(codec, key_id, uses, unlisted[key_id] if unlisted else 0)):
             layers.setdefault(layer, []).append(part)  # a flush has one event of a key at most
     return [flush for parts in layers.values() for flush in _flushes(parts)]
 
@@ -105,21 +105,22 @@ def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) 
         yield from _parts(codec, key_id, uses[:half], unlisted)
         yield from _parts(codec, key_id, uses[half:], 0)
         return
+    began = moment_of(start)
     event: Event = KeyUsed(
         id=new_uuid(),
-        occurred_at=moment_of(start),
+        occurred_at=began,
         actor=None,
         texts=tuple([clean(text) for text in texts]),
         rows=rows,
         refused_unlisted=unlisted,
     )
     accepted = [moment for moment, outcome, _ in noted if outcome == "valid"]
-    entry = Entry(
-        key_id=key_id,
-        state=codec.encode(event),
-        first_used_at=moment_of(min(accepted)) if accepted else None,
-        last_used_at=moment_of(max(accepted)) if accepted else None,
-    )
+    if accepted == [start]:  # as most are where the keys are many
+        first_used_at = last_used_at = began
+    else:
+        first_used_at = moment_of(min(accepted)) if accepted else None
+        last_used_at = moment_of(max(accepted)) if accepted else None
+    entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)
     yield _Part(entry, len(uses), [use[4] for use in uses if use[4] != NO_SLOT])
 
 
