@@ -115,9 +115,9 @@ def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) 
         refused_unlisted=unlisted,
     )
     accepted = [moment for moment, outcome, _ in noted if outcome == "valid"]
-    if accepted == [start]:  # as most are where the keys are many
-        first_used_at = last_used_at = began
-    else:
+    first_used_at: datetime | None = began
+    last_used_at: datetime | None = began
+    if accepted != [start]:  # as it is for most where the keys are many
         first_used_at = moment_of(min(accepted)) if accepted else None
         last_used_at = moment_of(max(accepted)) if accepted else None
     entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)
