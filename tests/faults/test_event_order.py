@@ -16,8 +16,8 @@ from support.sequencing import catch_up, positioned
 
 from keyledger import KeyLedger, Settings
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import sequence
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following import sequence
 
 WRITERS = """
 import random

@@ -16,11 +16,11 @@ from support import lives
 from support.sequencing import catch_up
 
 from keyledger import InvalidArgument, KeyLedger, RebuildProgress, RebuildRefused, RebuiltProjection, Settings
-from keyledger.infrastructure import live
-from keyledger.infrastructure import rebuild as rebuilding
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.side_rows import SideRows
+from keyledger.infrastructure.rebuilding import live
+from keyledger.infrastructure.rebuilding import rebuild as rebuilding
+from keyledger.infrastructure.rebuilding.side_rows import SideRows
 from keyledger.projections.sequenced import SequencedEvent
 from keyledger.read_models import ALL
 
@@ -224,7 +224,7 @@ def test_what_gets_its_position_in_the_middle_of_a_switch_is_in_the_new_rows(
         keys = lives.live(ledger, 3)
         rows = SideRows(EventCodec(), ALL[0])
         database.run(rows.begin)
-        monkeypatch.setattr("keyledger.infrastructure.side_rows.waiting", meanwhile)
+        monkeypatch.setattr("keyledger.infrastructure.rebuilding.side_rows.waiting", meanwhile)
 
         database.run(rows.switch)
 
