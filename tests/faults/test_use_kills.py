@@ -15,8 +15,8 @@ from keyledger import KeyLedger, Settings
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import parse_key_id
 
-# One process, forked anew for each kill: two threads verify a key of its own, and count in a file around that. Every
-# tenth child is killed at any moment, the others when they have begun to answer, however slow the machine.
+# One process, forked anew for each kill: two threads verify a key of its own, and count in a file around that.
+# Every tenth child is killed at any moment, the others once they answer, however slow the machine.
 SERVICE = """
 import mmap, random
 count = len(secrets)
