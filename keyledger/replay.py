@@ -52,6 +52,11 @@ class Replay:
         self._keys = PastKeys(database)
         self._moments = Moments(database, self._past, flush=flush, clock=clock)
 
+    def position(self) -> int:
+        """The last position, once everything that is committed, or waits in this process, has one."""
+        with one_call():
+            return self._moments.head()
+
     def key_as_of(self, api_key_id: str, at: datetime | int) -> APIKey | None:
         """The key exactly as it was; None where it did not exist then, or never did.
 

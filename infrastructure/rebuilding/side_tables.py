@@ -16,12 +16,18 @@ def tables(model: ReadModel, connection: DeadlineConnection) -> Tables:
 
 
 def check_rights(connection: DeadlineConnection, model: ReadModel) -> None:
-    """Raise RebuildRefused unless this role can replace the tables."""
+    """Raise RebuildRefused unless this role can replace the tables, and nothing of others goes with them."""
     row = connection.execute(QUERIES["may_rebuild"], {"tables": list(model.tables)}).fetchone()
     if row is not None:
         raise RebuildRefused(
             f"the read model {model.name!r} is rebuilt by the role that runs `keyledger migrate`: it must own"
             " the tables of the schema keyledger, and be allowed to create others there"
+        )
+    row = connection.execute(QUERIES["find_attached"], {"tables": list(model.tables)}).fetchone()
+    if row is not None:
+        raise RebuildRefused(
+            f"a rebuild replaces the tables of {model.name!r}, and {row[0]} on them would be gone:"
+            " drop it, and make it again afterwards"
         )
 
 

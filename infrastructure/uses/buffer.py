@@ -115,11 +115,9 @@ def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) 
         refused_unlisted=unlisted,
     )
     accepted = [moment for moment, outcome, _ in noted if outcome == "valid"]
-    first_used_at: datetime | None = began
-    last_used_at: datetime | None = began
-    if accepted != [start]:  # as it is for most where the keys are many
-        first_used_at = moment_of(min(accepted)) if accepted else None
-        last_used_at = moment_of(max(accepted)) if accepted else None
+    first_used_at = last_used_at = began if accepted else None
+    if accepted and accepted != [start]:  # one use is what most have where the keys are many
+        first_used_at, last_used_at = moment_of(min(accepted)), moment_of(max(accepted))
     entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)
     yield _Part(entry, len(uses), [use[4] for use in uses if use[4] != NO_SLOT])
 
