@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from threading import Thread
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -115,6 +115,7 @@ def test_tables_indexes_constraints_and_privileges_have_the_same_names_and_forms
     with psycopg.connect(dsn, autocommit=True) as connection, KeyLedger.open(dsn) as ledger:
         for statement in (
             "CREATE ROLE {role}",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA keyledger GRANT SELECT, DELETE ON TABLES TO {role}, PUBLIC",
             "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA keyledger TO {role}",
             "GRANT UPDATE ON keyledger.api_keys, keyledger.key_usage TO {role} WITH GRANT OPTION",
             "GRANT UPDATE (entries) ON keyledger.history TO {role}",
@@ -282,16 +283,31 @@ def test_one_that_never_gets_the_table_gives_up_and_leaves_nothing(
     assert full.replay.verify_projections().ok
 
 
-def test_one_whose_tables_somebody_else_built_on_is_refused(new_database: Callable[[], str]) -> None:
-    dsn = new_database()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("CREATE VIEW public.mine AS SELECT * FROM keyledger.history")
-    with KeyLedger.open(dsn) as ledger:
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE VIEW public.mine AS SELECT * FROM keyledger.history", "the view mine"),
+        (
+            "CREATE TRIGGER mine BEFORE INSERT ON keyledger.history"
+            " FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "the trigger mine",
+        ),
+        ("CREATE POLICY mine ON keyledger.history", "the policy mine"),
+        ("CREATE PUBLICATION mine FOR TABLE keyledger.history", "the publication mine"),
+    ],
+    ids=["view", "trigger", "policy", "publication"],
+)
+def test_one_whose_tables_somebody_else_built_on_is_refused_before_anything_is_made(
+    new_database: Callable[[], str], statement: LiteralString, named: str
+) -> None:
+    dsn, told = new_database(), list[RebuildProgress]()
+    with psycopg.connect(dsn, autocommit=True) as connection, KeyLedger.open(dsn) as ledger:
         lives.live(ledger, 1)
-        with pytest.raises(RebuildRefused, match=r"something depends on the tables of 'history'.*view mine"):
-            ledger.replay.rebuild("history")
         ledger.catch_up()
-        assert ledger.replay.verify_projections().ok
+        connection.execute(statement)
+        with pytest.raises(RebuildRefused, match=f"the tables of 'history', and {named} on them would be gone"):
+            ledger.replay.rebuild("history", progress=told.append)
+    assert told == []
 
 
 def test_events_without_a_position_are_in_the_keys_all_the_same(dsn: str) -> None:
