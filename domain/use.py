@@ -23,7 +23,7 @@ _LIMITS = {"ip_address": 64, "user_agent": 512, "method": 32, "path": 2048, "req
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True):
+class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The request that a secret came with. Each field is a text or None.
 
     Texts that are too long are cut at once, and a secret in them is blacked out before they are recorded: a

@@ -20,11 +20,11 @@ from keyledger.domain.ids import key_id_text
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.instruments.traces import traced
 from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.mapper import EventMapper
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.recorder import LifecycleRecorder
-from keyledger.infrastructure.telemetry import traced
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 

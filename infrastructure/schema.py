@@ -11,13 +11,13 @@ from keyledger.infrastructure import read_columns
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following.read_model import ReadModel
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.queries import QUERIES, load
-from keyledger.infrastructure.read_model import ReadModel
 from keyledger.infrastructure.read_models import READ_MODELS
-from keyledger.infrastructure.rebuild import rebuild
-from keyledger.infrastructure.rebuild_report import Progress, RebuildProgress
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.rebuilding.rebuild import rebuild
+from keyledger.infrastructure.rebuilding.rebuild_report import Progress, RebuildProgress
 
 MIGRATIONS = tuple(load("keyledger.infrastructure.migrations").items())
 CURRENT = len(MIGRATIONS)

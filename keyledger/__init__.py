@@ -28,9 +28,9 @@ from keyledger.domain.errors import (
     UnreadableEvent,
 )
 from keyledger.domain.use import Use
-from keyledger.infrastructure.progress_status import ProjectionStatus, SequencerStatus
-from keyledger.infrastructure.rebuild_report import RebuildProgress, RebuildReport, RebuiltProjection
-from keyledger.infrastructure.verification import Difference, VerificationReport, VerifiedProjection
+from keyledger.infrastructure.following.progress_status import ProjectionStatus, SequencerStatus
+from keyledger.infrastructure.rebuilding.rebuild_report import RebuildProgress, RebuildReport, RebuiltProjection
+from keyledger.infrastructure.rebuilding.verification import Difference, VerificationReport, VerifiedProjection
 from keyledger.key_change import KeyChange
 from keyledger.ledger import KeyLedger
 from keyledger.projections.history_entry import HistoryEntry

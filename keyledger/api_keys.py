@@ -18,9 +18,9 @@ from keyledger.domain.errors import InvalidArgument, KeyNotFound
 from keyledger.domain.events import Changes, KeyCreated, KeyRevoked
 from keyledger.domain.ids import key_id_text, new_uuid, parse_key_id
 from keyledger.infrastructure.database import one_call
-from keyledger.infrastructure.key_changes import KeyChanges
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
+from keyledger.infrastructure.verifying.key_changes import KeyChanges
 
 
 class APIKeys:

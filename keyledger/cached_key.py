@@ -10,7 +10,7 @@ import msgspec
 from keyledger.api_key import APIKey
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.use import Outcome
-from keyledger.infrastructure.key_cache import DIGEST_BYTES, Entry
+from keyledger.infrastructure.verifying.key_cache import DIGEST_BYTES, Entry
 from keyledger.verification import Verification
 
 

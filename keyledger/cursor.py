@@ -29,7 +29,7 @@ def decode(cursor: object, wanted: HistoryFilter, *, descending: bool) -> Place:
     except (ValueError, struct.error):
         position = taken = _NOWHERE
     place = Place(position=position, taken=taken)
-    if position >= _NOWHERE or encode(place, wanted, descending=descending) != cursor:
+    if position >= _NOWHERE or taken < 0 or encode(place, wanted, descending=descending) != cursor:
         raise InvalidArgument("cursor", "a cursor that the history gave for the same filters and order, or None")
     return place
 

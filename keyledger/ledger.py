@@ -18,21 +18,23 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import inspection, metrics, peppers, progress_status, schema
+from keyledger.infrastructure import inspection, peppers, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.following import progress_status
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
+from keyledger.infrastructure.following.worker import Worker
 from keyledger.infrastructure.history_view import HistoryView
 from keyledger.infrastructure.inspection import EventRow
+from keyledger.infrastructure.instruments import metrics
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.history import HistoryModel
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
-from keyledger.infrastructure.use_recorder import RecorderOptions, UseRecorder
-from keyledger.infrastructure.use_store import ledger_id
-from keyledger.infrastructure.worker import Worker
+from keyledger.infrastructure.uses.store import ledger_id
+from keyledger.infrastructure.uses.use_recorder import RecorderOptions, UseRecorder
 from keyledger.memory import Memory
 from keyledger.replay import Replay
 from keyledger.settings import Settings

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from keyledger.api_key import APIKey
 from keyledger.cached_key import Unpacker
 from keyledger.domain.digest import Peppers
-from keyledger.infrastructure.barrier import Barrier, VerifierRegister
-from keyledger.infrastructure.clock import monotonic
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.feed_thread import FeedThread
-from keyledger.infrastructure.figure import Figure
-from keyledger.infrastructure.key_cache import KeyCache
-from keyledger.infrastructure.key_changes import KeyChanges
+from keyledger.infrastructure.instruments.figure import Figure
 from keyledger.infrastructure.key_view import KeyViews
-from keyledger.infrastructure.lease import Lease
-from keyledger.infrastructure.use_recorder import UseRecorder
+from keyledger.infrastructure.uses.use_recorder import UseRecorder
+from keyledger.infrastructure.verifying.barrier import Barrier, VerifierRegister
+from keyledger.infrastructure.verifying.clock import monotonic
+from keyledger.infrastructure.verifying.feed_thread import FeedThread
+from keyledger.infrastructure.verifying.key_cache import KeyCache
+from keyledger.infrastructure.verifying.key_changes import KeyChanges
+from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.settings import Settings
 from keyledger.verifier import CachingVerifier, Verifier
 

@@ -1,7 +1,7 @@
 """The read models by name, for whoever rebuilds or verifies them."""
 
 from keyledger.domain.errors import InvalidArgument
-from keyledger.infrastructure.read_model import ReadModel
+from keyledger.infrastructure.following.read_model import ReadModel
 from keyledger.infrastructure.read_models import CONTROL, READ_MODELS
 
 ALL: tuple[ReadModel, ...] = (CONTROL, *READ_MODELS)

@@ -10,16 +10,16 @@ from keyledger.api_key import APIKey, api_key
 from keyledger.domain import arguments
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import rebuild, verification
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database, one_call
 from keyledger.infrastructure.key_view import KeyView
-from keyledger.infrastructure.moments import Moments
-from keyledger.infrastructure.past import Past
-from keyledger.infrastructure.past_changes import PastChange, PastChanges
-from keyledger.infrastructure.past_keys import PastKeys
-from keyledger.infrastructure.rebuild_report import Progress, RebuildReport
-from keyledger.infrastructure.verification import VerificationReport
+from keyledger.infrastructure.rebuilding import rebuild, verification
+from keyledger.infrastructure.rebuilding.rebuild_report import Progress, RebuildReport
+from keyledger.infrastructure.rebuilding.verification import VerificationReport
+from keyledger.infrastructure.replay.moments import Moments
+from keyledger.infrastructure.replay.past import Past
+from keyledger.infrastructure.replay.past_changes import PastChange, PastChanges
+from keyledger.infrastructure.replay.past_keys import PastKeys
 from keyledger.key_change import KeyChange
 from keyledger.projections.moment import Moment, PastKey, is_expired
 from keyledger.read_models import named
@@ -51,6 +51,11 @@ class Replay:
         self._past = Past(database, codec)
         self._keys = PastKeys(database)
         self._moments = Moments(database, self._past, flush=flush, clock=clock)
+
+    def position(self) -> int:
+        """The last position, once everything that is committed, or waits in this process, has one."""
+        with one_call():
+            return self._moments.head()
 
     def key_as_of(self, api_key_id: str, at: datetime | int) -> APIKey | None:
         """The key exactly as it was; None where it did not exist then, or never did.

@@ -11,7 +11,7 @@ import msgspec
 from keyledger.domain import arguments
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
-from keyledger.infrastructure.use_recorder import Durability
+from keyledger.infrastructure.uses.use_recorder import Durability
 
 PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
 LEASE_MOST_SECONDS = 10.0

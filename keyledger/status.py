@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from keyledger.infrastructure.following.progress_status import ProjectionStatus, SequencerStatus
 from keyledger.infrastructure.inspection import StoreStatus
-from keyledger.infrastructure.progress_status import ProjectionStatus, SequencerStatus
 
 SLOW_SECONDS = 10.0
 """From so much lag on, something is wrong: a worker needs milliseconds."""

@@ -16,12 +16,12 @@ from keyledger.domain.errors import REFUSALS, InvalidArgument, LedgerUnavailable
 from keyledger.domain.scopes import Grant
 from keyledger.domain.secret import LENGTH, id_digits, parse
 from keyledger.domain.use import Outcome, Use
-from keyledger.infrastructure.clock import Clock
 from keyledger.infrastructure.database import one_call
-from keyledger.infrastructure.key_cache import Entry, Fill, KeyCache
 from keyledger.infrastructure.key_view import KeyView, KeyViews
-from keyledger.infrastructure.lease import Lease
-from keyledger.infrastructure.use_recorder import UseRecorder
+from keyledger.infrastructure.uses.use_recorder import UseRecorder
+from keyledger.infrastructure.verifying.clock import Clock
+from keyledger.infrastructure.verifying.key_cache import Entry, Fill, KeyCache
+from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Code, Verification
 
 _NO_USE = Use()

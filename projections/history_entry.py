@@ -26,10 +26,10 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     event_type: its topic, such as KeyUsed. subject: the key's after the event.
     occurred_at: by the service's clock; recorded_at: by the database's.
     actor: who acted; None for a use.
-    details: of a use ip_address, user_agent, method, path, request_id and outcome, with `after_revocation` where
-    an accepted one was stored after the key's revocation; of attempts that were only counted `refused_unlisted`,
-    their number; of an update `changes`; of any other event its fields: of a revocation its `revocation_reason`,
-    of a creation the key's without the digest.
+    details: of a use ip_address, user_agent, method, path, request_id and outcome, and
+    `recorded_after_revocation` where it was accepted and stored after the revocation, whichever came first; of
+    attempts that were only counted `refused_unlisted`, their number; of an update `changes`; of any other event
+    its fields: of a revocation `revocation_reason`, of a creation the key's without the digest.
     """
 
     position: int
@@ -134,7 +134,7 @@ def _used(
 def _use(recorded: RecordedUse, *, revoked: bool) -> dict[str, Any]:
     details = {**msgspec.structs.asdict(recorded.use), "outcome": recorded.outcome}
     if revoked and recorded.outcome == "valid":
-        details["after_revocation"] = True
+        details["recorded_after_revocation"] = True
     return details
 
 

@@ -1,6 +1,6 @@
 """The read models, each a projection with its tables."""
 
-from keyledger.infrastructure.read_model import ReadModel
+from keyledger.infrastructure.following.read_model import ReadModel
 from keyledger.infrastructure.read_models.control import ControlModel
 from keyledger.infrastructure.read_models.history import HistoryModel
 from keyledger.infrastructure.read_models.listing import ListingModel

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from keyledger.domain.events import KeyUsed
-from keyledger.infrastructure.read_model import Tables
+from keyledger.infrastructure.following.read_model import Tables
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 from keyledger.projections.sequenced import SequencedEvent

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from keyledger.infrastructure.read_model import Tables
+from keyledger.infrastructure.following.read_model import Tables
 from keyledger.projections.history import HistoryRow, KeyState, fold
 from keyledger.projections.sequenced import SequencedEvent
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from keyledger.infrastructure.read_model import Tables
+from keyledger.infrastructure.following.read_model import Tables
 from keyledger.infrastructure.rows import columns, named
 from keyledger.projections import listing
 from keyledger.projections.listing import Change, Key, KeyCount, ListedKey, Place

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keyledger.infrastructure.read_model import Tables
+from keyledger.infrastructure.following.read_model import Tables
 from keyledger.infrastructure.rows import columns, named
 from keyledger.projections import usage
 from keyledger.projections.sequenced import SequencedEvent

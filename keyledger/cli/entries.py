@@ -69,7 +69,9 @@ def what_text(entry: HistoryEntry) -> str:
 def _use(details: dict[str, Any]) -> str:
     if "refused_unlisted" in details:
         return f"and {details['refused_unlisted']:,} refused attempts more"
-    outcome = details["outcome"] + (", after the revocation" if "after_revocation" in details else "")
+    outcome = details["outcome"] + (
+        ", recorded after the revocation" if "recorded_after_revocation" in details else ""
+    )
     request = " ".join(filter(None, (details["method"], details["path"])))
     source = [f"from {details['ip_address']}"] if details["ip_address"] else []
     named = [f"request {details['request_id']}"] if details["request_id"] else []

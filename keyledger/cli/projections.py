@@ -11,9 +11,9 @@ from keyledger.cli.ledger import database
 from keyledger.cli.options import Globals, global_options, opened
 from keyledger.cli.output import complain, plain, show, show_json
 from keyledger.cli.progress_bar import progress_bar
-from keyledger.infrastructure import rebuild as rebuilding
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.rebuilding import rebuild as rebuilding
 from keyledger.read_models import named
 
 _DIGITS = 12

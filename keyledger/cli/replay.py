@@ -76,7 +76,7 @@ def diff(target: Globals, *, start: datetime | int, end: datetime | int | None, 
     """
     with opened(target) as ledger:
         if end is None:
-            end = ledger.catch_up() if isinstance(start, int) else datetime.now(UTC)
+            end = ledger.replay.position() if isinstance(start, int) else datetime.now(UTC)
         found = ledger.replay.diff(start, end, subject=subject)
         if target.json:
             show_json_array(change.as_dict() for change in found)
@@ -95,7 +95,7 @@ def _told(at: datetime | int) -> str:
 
 def _absence(ledger: KeyLedger, api_key_id: str, at: datetime | int) -> str:
     """Why there was no key."""
-    later = ledger.replay.key_as_of(api_key_id, ledger.catch_up())
+    later = ledger.replay.key_as_of(api_key_id, ledger.replay.position())
     if later is None:
         return f"no key {api_key_id} was ever created here"
     return f"{api_key_id} did not exist at {_told(at)}: it was created {moment(later.created_at)}"

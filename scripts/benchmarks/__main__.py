@@ -9,7 +9,7 @@ from pathlib import Path
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from scripts.benchmarks import following, history, lists, load, plain, replay, report, uses, verify, write
+from scripts.benchmarks import following, history, hot, lists, load, plain, replay, report, uses, verify, write
 from scripts.benchmarks.peers import comparison, installing
 from scripts.benchmarks.peers.errors import PeerUnavailable
 from scripts.benchmarks.scale import FULL, QUICK, Scale
@@ -17,6 +17,7 @@ from scripts.benchmarks.scale import FULL, QUICK, Scale
 GROUPS: dict[str, Callable[[str, Scale], None]] = {
     "write": write.run,
     "verify": verify.run,
+    "hot": hot.run,
     "uses": uses.run,
     "load": load.run,
     "lists": lists.run,

@@ -8,11 +8,11 @@ import psycopg
 
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.read_model import ReadModel
+from keyledger.infrastructure.following.read_model import ReadModel
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import BATCH_EVENTS, Sequencer
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.usage import UsageModel
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import BATCH_EVENTS, Sequencer
 from scripts.benchmarks import library_runner, mix, peak, report
 from scripts.benchmarks.databases import new_database
 from scripts.benchmarks.measure import Figures

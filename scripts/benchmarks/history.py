@@ -14,11 +14,11 @@ import psycopg
 from keyledger import Actor, KeyLedger, Settings
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.read_model import ReadModel
+from keyledger.infrastructure.following.read_model import ReadModel
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.history import HistoryModel
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
 from scripts.benchmarks import mix, peak, report
 from scripts.benchmarks.databases import new_database
 from scripts.benchmarks.measure import Figures, latencies

@@ -18,10 +18,10 @@ from keyledger.domain.events import KeyCreated, KeyRevoked, StoredEvent
 from keyledger.domain.ids import new_uuid
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.read_models.listing import ListingModel
-from keyledger.infrastructure.runner import Runner
 from keyledger.infrastructure.schema import MIGRATIONS
-from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 

@@ -16,8 +16,8 @@ from keyledger.domain.ids import key_id_text, new_uuid
 from keyledger.domain.use import RecordedUse, Use
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.past import Past
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.following.sequencer import Sequencer
+from keyledger.infrastructure.replay.past import Past
 from keyledger.projections.moment import fold
 from scripts.benchmarks import mix, peak, report
 from scripts.benchmarks.databases import new_database

@@ -26,6 +26,7 @@ class Scale:
     library_events: int = 2_000
     history_events: int = 1_000_000
     visible_commits: int = 300
+    cached_keys: int = 1_000_000
     replayed_uses: int = 1_000_000
 
 
@@ -46,5 +47,6 @@ QUICK = Scale(
     library_events=500,
     history_events=100_000,
     visible_commits=100,
+    cached_keys=100_000,
     replayed_uses=100_000,
 )

@@ -17,7 +17,7 @@ from keyledger import KeyLedger, Settings, Use
 from keyledger.domain.ids import new_uuid, parse_key_id
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.use_recorder import Durability, RecorderOptions, UseRecorder
+from keyledger.infrastructure.uses.use_recorder import Durability, RecorderOptions, UseRecorder
 from scripts.benchmarks import many_keys, plain, report
 from scripts.benchmarks.databases import new_database
 from scripts.benchmarks.measure import Figures, latencies, throughputs

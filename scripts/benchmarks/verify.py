@@ -1,6 +1,6 @@
 """`verify` by the database, with its use recorded, against one prepared SELECT by primary key."""
 
-from keyledger import KeyLedger, Use
+from keyledger import KeyLedger, Settings, Use
 from scripts.benchmarks import plain, report
 from scripts.benchmarks.measure import latencies, throughputs
 from scripts.benchmarks.scale import Scale
@@ -12,7 +12,7 @@ USE = Use(ip_address="192.0.2.7", user_agent="benchmark/1", method="GET", path="
 
 def run(dsn: str, scale: Scale) -> None:
     """Measure at one caller, to which the goal applies, and at sixteen."""
-    with KeyLedger.open(dsn) as ledger, plain.callers(dsn, CALLERS) as others:
+    with KeyLedger.open(dsn, settings=Settings(cache_entries=0)) as ledger, plain.callers(dsn, CALLERS) as others:
         rows = others[0].insert_many(KEYS)
         secrets = [_secret(ledger) for _ in range(KEYS)]
 

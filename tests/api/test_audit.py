@@ -173,7 +173,7 @@ def test_a_use_after_the_revocation_that_was_accepted_before_it_says_so(
 
     use = slow.audit.history(api_key_id=key.id, fresh=True).entries[0]
 
-    assert (use.details["outcome"], use.details["after_revocation"]) == ("valid", True)
+    assert (use.details["outcome"], use.details["recorded_after_revocation"]) == ("valid", True)
 
 
 def test_refused_attempts_beyond_those_listed_are_one_entry_with_their_number(

@@ -1,6 +1,6 @@
 """Pages of the audit history: cursors that neither skip nor repeat, whatever is recorded meanwhile."""
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -187,7 +187,24 @@ def test_garbage_is_no_cursor(ledger: KeyLedger, folded: list[APIKey]) -> None:
     assert good is not None
     damaged = [good[:place] + ("A" if good[place] != "A" else "B") + good[place + 1 :] for place in (0, 20, 27)]
     huge = urlsafe_b64encode(b"\x01" + b"\xff" * 20).decode()
-    texts = ["", "x", good[:-1], f"{good}A", f"{good}\n", "é" * 28, "A" * 28, "A" * 10**6, huge, *damaged]
+    fields = urlsafe_b64decode(good)
+    backwards = [
+        urlsafe_b64encode(fields[:9] + taken.to_bytes(4, signed=True) + fields[13:]).decode()
+        for taken in (-1, -3, -(2**31))
+    ]
+    texts = [
+        "",
+        "x",
+        good[:-1],
+        f"{good}A",
+        f"{good}\n",
+        "é" * 28,
+        "A" * 28,
+        "A" * 10**6,
+        huge,
+        *damaged,
+        *backwards,
+    ]
     for garbage in [*texts, 5, b"x", good.encode()]:
         with pytest.raises(InvalidArgument) as refused:
             ledger.audit.history(cursor=garbage)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from faults.program import eventually
 from support import lives
 
 from keyledger import APIKey, KeyLedger, ProjectionStatus, Settings
-from keyledger.infrastructure import runner
+from keyledger.infrastructure.following import runner
 
 REFUSE = "ALTER TABLE keyledger.key_usage ADD CONSTRAINT few CHECK (uses < 3)"
 TAKE = "ALTER TABLE keyledger.key_usage DROP CONSTRAINT few"

@@ -168,7 +168,7 @@ def test_the_keys_of_a_subject_are_those_that_were_its_then(ledger: KeyLedger, c
 def test_what_is_committed_after_the_call_makes_no_difference(
     ledger: KeyLedger, create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyledger.infrastructure.past_keys.BATCH_KEYS", 1)
+    monkeypatch.setattr("keyledger.infrastructure.replay.past_keys.BATCH_KEYS", 1)
     keys = [create() for _ in range(3)]
     found = ledger.replay.keys_as_of(now() + timedelta(seconds=5))
     assert next(found).id == keys[0].id

@@ -255,3 +255,16 @@ def test_an_expiry_is_told_as_no_events(run: Run, ask: Ask, created: Created) ->
     assert "no event" in shown
     assert (lost["event_id"], lost["position"], lost["occurred_at"]) == (None, None, end)
     assert datetime.fromisoformat(end) - datetime.fromisoformat(start) == timedelta(seconds=5)
+
+
+def test_the_past_is_told_although_a_read_model_has_stopped(
+    ledger: KeyLedger, ask: Ask, run: Run, key: dict[str, Any]
+) -> None:
+    ledger._database.run(
+        lambda connection: connection.execute(
+            "UPDATE keyledger.projections SET position = 0, failed_position = 1, failure = 'poison'"
+        )
+    )
+
+    assert [change["event_type"] for change in ask("replay", "diff", "--from", "1")] == ["KeyRevoked"]
+    assert run("replay", "key", NOBODYS, "--at", "1").exit_code == 1

@@ -14,7 +14,7 @@ from keyledger.api_key import APIKey
 from keyledger.cached_key import Unpacker, pack
 from keyledger.domain.ids import key_id_text, new_uuid
 from keyledger.domain.secret import digits_of_id
-from keyledger.infrastructure.key_cache import KeyCache
+from keyledger.infrastructure.verifying.key_cache import KeyCache
 
 def kilobytes():
     lines = pathlib.Path("/proc/self/status").read_text("ascii").splitlines()

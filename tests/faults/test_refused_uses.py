@@ -11,8 +11,8 @@ from faults.program import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import parse_key_id
-from keyledger.infrastructure import use_recorder
-from keyledger.infrastructure.use_buffer import NO_SLOT
+from keyledger.infrastructure.uses import use_recorder
+from keyledger.infrastructure.uses.buffer import NO_SLOT
 
 # What only a damaged database or a foreign trigger does: refuse KeyUsed events.
 REFUSALS = {

@@ -16,6 +16,7 @@ from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import parse_key_id
 
 # One process, forked anew for each kill: two threads verify a key of its own, and count in a file around that.
+# Every tenth child is killed at any moment, the others once they answer, however slow the machine.
 SERVICE = """
 import mmap, random
 count = len(secrets)
@@ -38,7 +39,9 @@ for child in range(count):
     if process == 0:
         for thread in range(2): threading.Thread(target=live, args=(child, thread)).start()
         time.sleep(60)
-    time.sleep(random.uniform(0.02, 0.12))
+    while child % 10 and not counted[child * 4 + 1]:
+        time.sleep(0.001)
+    time.sleep(random.uniform(0.0, 0.1))
     os.kill(process, 9)
     os.waitpid(process, 0)
 say("done")
@@ -100,7 +103,7 @@ def test_no_use_that_was_answered_for_is_lost_and_none_is_stored_twice(
         found = numbers & stored.keys()
         assert len(found) >= answered
         assert f"{child}-{thread}-{begun + 1}" not in stored
-    assert sum(answered for *_, answered in answers) > 10 * kills
+    assert sum(answered for *_, answered in answers) > kills / 2
     assert not lost_uses(dsn)
     assert_consistent(dsn)
 

@@ -16,12 +16,12 @@ from keyledger.domain.ids import parse_key_id
 from keyledger.domain.use import EPOCH
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.use_buffer import lost
-from keyledger.infrastructure.use_files import UseFolder
-from keyledger.infrastructure.use_frames import HEADER, frames
-from keyledger.infrastructure.use_recovery import Recovery
-from keyledger.infrastructure.use_spool import Delivery, Spool, files
-from keyledger.infrastructure.use_store import UseStore, sources_of
+from keyledger.infrastructure.uses.buffer import lost
+from keyledger.infrastructure.uses.files import UseFolder
+from keyledger.infrastructure.uses.frames import HEADER, frames
+from keyledger.infrastructure.uses.recovery import Recovery
+from keyledger.infrastructure.uses.spool import Delivery, Spool, files
+from keyledger.infrastructure.uses.store import UseStore, sources_of
 
 LEAVER = """
 ledger = KeyLedger.open(dsn, settings=Settings(
@@ -205,7 +205,7 @@ def test_what_a_killed_process_left_is_taken_over_by_one_that_runs_already(
     start: Callable[..., Program],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("keyledger.infrastructure.use_recovery._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("keyledger.infrastructure.uses.recovery._LOOK_SECONDS", 0.02)
     ledger = open_ledger(settings_of("buffered", spool_dir))
     key = ledger.api_keys.create(name="one", subject="org_1")
     ledger.verify(str(key.secret), use=Use(request_id="of the living"))
@@ -305,7 +305,7 @@ def test_a_flush_that_was_still_on_its_way_when_the_loss_was_put_on_record_is_no
 def test_a_spool_of_many_files_is_delivered_in_order(
     ledger: KeyLedger, dsn: str, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keyledger.infrastructure.use_spool.FILE_BYTES", 1_000)
+    monkeypatch.setattr("keyledger.infrastructure.uses.spool.FILE_BYTES", 1_000)
     with KeyLedger.open(dsn, settings=settings_of("spooled", spool_dir, flush_interval_seconds=3600)) as spooled:
         key = spooled.api_keys.create(name="one", subject="org_1")
         for number in range(100):

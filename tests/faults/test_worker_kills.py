@@ -14,7 +14,7 @@ from support.sequencing import catch_up, positioned
 
 from keyledger import KeyLedger, Settings
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.following.sequencer import Sequencer
 
 STEPS = """
 import signal
@@ -23,8 +23,8 @@ from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.usage import UsageModel
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 
 KINDS = {
     "exchange with the server": (DeadlineConnection, "wait"),

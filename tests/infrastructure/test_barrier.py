@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from keyledger.domain.errors import LedgerUnavailable
-from keyledger.infrastructure.barrier import Barrier
+from keyledger.infrastructure.verifying.barrier import Barrier
 
 MYSELF = UUID(int=1)
 

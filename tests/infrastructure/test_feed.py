@@ -9,9 +9,9 @@ import pytest
 
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import digits_of_id
-from keyledger.infrastructure.feed import Answer, Feed, Question
-from keyledger.infrastructure.key_cache import Entry, KeyCache
-from keyledger.infrastructure.lease import Lease
+from keyledger.infrastructure.verifying.feed import Answer, Feed, Question
+from keyledger.infrastructure.verifying.key_cache import Entry, KeyCache
+from keyledger.infrastructure.verifying.lease import Lease
 
 KEY, OTHER = new_uuid(), new_uuid()
 ANSWER = Answer("a server", 10, 5000.0, None, 0, 0, 0, 60.0)

@@ -12,12 +12,12 @@ import pytest
 from keyledger import KeyLedger, Settings
 from keyledger.domain.ids import parse_key_id
 from keyledger.domain.secret import digits_of_id
-from keyledger.infrastructure.barrier import VerifierRegister
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.feed import Answer, Question
-from keyledger.infrastructure.feed_link import FeedLink, payloads
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.key_view import KeyViews
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.verifying.barrier import VerifierRegister
+from keyledger.infrastructure.verifying.feed import Answer, Question
+from keyledger.infrastructure.verifying.feed_link import FeedLink, payloads
 
 STILL = Settings(flush_interval_seconds=600, background_worker=False)
 MYSELF, OTHER = uuid4(), uuid4()

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyledger.infrastructure.generations import Generations
+from keyledger.infrastructure.verifying.generations import Generations
 
 calls = st.lists(st.tuples(st.sampled_from(["get", "put", "pop"]), st.integers(0, 12)))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from keyledger.infrastructure.key_cache import ABSENT_ENTRIES, READY_ENTRIES, Entry, KeyCache
+from keyledger.infrastructure.verifying.key_cache import ABSENT_ENTRIES, READY_ENTRIES, Entry, KeyCache
 
 NOBODY = UUID(int=0)
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from keyledger.infrastructure.lease import Lease
+from keyledger.infrastructure.verifying.lease import Lease
 
 
 class Clock:

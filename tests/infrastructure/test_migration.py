@@ -21,6 +21,9 @@ from keyledger.infrastructure.read_models.usage import UsageModel
 RELEASED = 14
 STATEMENTS = Path(__file__).parent / f"schema_{RELEASED}"
 ALONE = Settings(flush_interval_seconds=3600.0, background_worker=False)
+UNCACHED = Settings(flush_interval_seconds=3600.0, background_worker=False, cache_entries=0)
+"""At version 14 there is nothing yet that a memory could be kept up to date by."""
+
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -28,7 +31,7 @@ class OldLedger:
     """A ledger as version 14 of the schema knew it, whose clock the test sets."""
 
     def __init__(self, database: Database, then: pytest.MonkeyPatch) -> None:
-        self.ledger = KeyLedger(database, Peppers({}), ALONE, None)
+        self.ledger = KeyLedger(database, Peppers({}), UNCACHED, None)
         self._then = then
         self._now = NOON
         self.ledger._recorder._clock_ns = lambda: microseconds(self._now) * 1_000

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from threading import Thread
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -16,11 +16,11 @@ from support import lives
 from support.sequencing import catch_up
 
 from keyledger import InvalidArgument, KeyLedger, RebuildProgress, RebuildRefused, RebuiltProjection, Settings
-from keyledger.infrastructure import live
-from keyledger.infrastructure import rebuild as rebuilding
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.side_rows import SideRows
+from keyledger.infrastructure.rebuilding import live
+from keyledger.infrastructure.rebuilding import rebuild as rebuilding
+from keyledger.infrastructure.rebuilding.side_rows import SideRows
 from keyledger.projections.sequenced import SequencedEvent
 from keyledger.read_models import ALL
 
@@ -115,6 +115,7 @@ def test_tables_indexes_constraints_and_privileges_have_the_same_names_and_forms
     with psycopg.connect(dsn, autocommit=True) as connection, KeyLedger.open(dsn) as ledger:
         for statement in (
             "CREATE ROLE {role}",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA keyledger GRANT SELECT, DELETE ON TABLES TO {role}, PUBLIC",
             "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA keyledger TO {role}",
             "GRANT UPDATE ON keyledger.api_keys, keyledger.key_usage TO {role} WITH GRANT OPTION",
             "GRANT UPDATE (entries) ON keyledger.history TO {role}",
@@ -224,7 +225,7 @@ def test_what_gets_its_position_in_the_middle_of_a_switch_is_in_the_new_rows(
         keys = lives.live(ledger, 3)
         rows = SideRows(EventCodec(), ALL[0])
         database.run(rows.begin)
-        monkeypatch.setattr("keyledger.infrastructure.side_rows.waiting", meanwhile)
+        monkeypatch.setattr("keyledger.infrastructure.rebuilding.side_rows.waiting", meanwhile)
 
         database.run(rows.switch)
 
@@ -282,16 +283,31 @@ def test_one_that_never_gets_the_table_gives_up_and_leaves_nothing(
     assert full.replay.verify_projections().ok
 
 
-def test_one_whose_tables_somebody_else_built_on_is_refused(new_database: Callable[[], str]) -> None:
-    dsn = new_database()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("CREATE VIEW public.mine AS SELECT * FROM keyledger.history")
-    with KeyLedger.open(dsn) as ledger:
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE VIEW public.mine AS SELECT * FROM keyledger.history", "the view mine"),
+        (
+            "CREATE TRIGGER mine BEFORE INSERT ON keyledger.history"
+            " FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "the trigger mine",
+        ),
+        ("CREATE POLICY mine ON keyledger.history", "the policy mine"),
+        ("CREATE PUBLICATION mine FOR TABLE keyledger.history", "the publication mine"),
+    ],
+    ids=["view", "trigger", "policy", "publication"],
+)
+def test_one_whose_tables_somebody_else_built_on_is_refused_before_anything_is_made(
+    new_database: Callable[[], str], statement: LiteralString, named: str
+) -> None:
+    dsn, told = new_database(), list[RebuildProgress]()
+    with psycopg.connect(dsn, autocommit=True) as connection, KeyLedger.open(dsn) as ledger:
         lives.live(ledger, 1)
-        with pytest.raises(RebuildRefused, match=r"something depends on the tables of 'history'.*view mine"):
-            ledger.replay.rebuild("history")
         ledger.catch_up()
-        assert ledger.replay.verify_projections().ok
+        connection.execute(statement)
+        with pytest.raises(RebuildRefused, match=f"the tables of 'history', and {named} on them would be gone"):
+            ledger.replay.rebuild("history", progress=told.append)
+    assert told == []
 
 
 def test_events_without_a_position_are_in_the_keys_all_the_same(dsn: str) -> None:

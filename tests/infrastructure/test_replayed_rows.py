@@ -18,12 +18,12 @@ from keyledger import KeyLedger
 from keyledger.domain.events import Event, KeyCreated, KeyUsed
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.use import RecordedUse, Use
-from keyledger.infrastructure import rebuild, verification
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.read_models import READ_MODELS
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.rebuilding import rebuild, verification
 
 KEYS = [UUID(int=number) for number in range(1, 5)]
 USES = st.lists(

@@ -10,14 +10,14 @@ from faults.invariants import assert_consistent
 from support import lives
 
 from keyledger import KeyLedger, LedgerUnavailable, ProjectionStatus, Settings
-from keyledger.infrastructure import progress_status
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.read_model import Tables
+from keyledger.infrastructure.following import progress_status
+from keyledger.infrastructure.following.read_model import Tables
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.usage import UsageModel
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.projections.sequenced import SequencedEvent
 
 OTHERS = [model for model in READ_MODELS if model.name != "usage"]
@@ -181,7 +181,7 @@ def test_one_that_has_stopped_rests_and_is_tried_again(
     database: Database, head: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("keyledger.infrastructure.runner.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("keyledger.infrastructure.following.runner.time.monotonic", lambda: now[0])
     model = Choosy(7)
     runner = Runner(database, EventCodec(), [model])
     run(runner, head)

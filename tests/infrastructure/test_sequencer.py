@@ -12,7 +12,7 @@ from support.appending import append, append_new
 from support.sequencing import assert_sequenced, positioned
 
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.following.sequencer import Sequencer
 
 HOUR = 3600.0
 
@@ -305,7 +305,7 @@ class TestFloor:
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         """The time that the floor knows, in one element."""
         now = [1000.0]
-        monkeypatch.setattr("keyledger.infrastructure.outbox_floor.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("keyledger.infrastructure.following.outbox_floor.time.monotonic", lambda: now[0])
         return now
 
     def give(self, holder: Sequencer, clock: list[float], writer: psycopg.Connection) -> int:

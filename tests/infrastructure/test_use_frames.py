@@ -9,7 +9,7 @@ from support.streams import KEY
 
 from keyledger.domain import secret
 from keyledger.domain.use import OUTCOMES, NotedUse, Use
-from keyledger.infrastructure.use_frames import HEADER, base_of, frame, frames, header
+from keyledger.infrastructure.uses.frames import HEADER, base_of, frame, frames, header
 
 texts = st.none() | st.text(max_size=20)
 uses = st.builds(Use, ip_address=texts, user_agent=texts, method=texts, path=texts, request_id=texts)

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from keyledger.domain.ids import new_uuid
-from keyledger.infrastructure.use_files import UseFolder, has_orphans, orphans
-from keyledger.infrastructure.use_journal import NAME, UseJournal, unstored
+from keyledger.infrastructure.uses.files import UseFolder, has_orphans, orphans
+from keyledger.infrastructure.uses.journal import NAME, UseJournal, unstored
 
 ONE, OTHER = new_uuid(), new_uuid()
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from keyledger import KeyLedger, Settings
-from keyledger.infrastructure import worker as module
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following import worker as module
+from keyledger.infrastructure.following.worker import Worker
 from keyledger.infrastructure.read_models import READ_MODELS
-from keyledger.infrastructure.worker import Worker
 
 ALERT = 0.008
 

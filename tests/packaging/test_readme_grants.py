@@ -36,7 +36,8 @@ def test_the_grants_let_a_service_work_and_nothing_more(new_database: Callable[[
         key = ledger.api_keys.create(name="one", subject="org_1", idempotency_key="once")
         assert ledger.verify(str(key.secret)).valid
         ledger.api_keys.update(key.id, description="new")
-        assert ledger.api_keys.revoke(key.id).revoked
+        assert ledger.verify(str(key.secret)).valid
+        assert ledger.api_keys.revoke(key.id, barrier=True).revoked
         assert ledger.status().store.api_keys == 1
         ledger._recorder._store.prune()
         ledger.event_rows(key.id)  # flushes

@@ -136,7 +136,7 @@ def test_the_attempts_that_were_only_counted_are_the_last_entry_at_the_event_s_m
 def test_only_an_accepted_use_is_told_to_be_after_the_revocation(outcome: Outcome, told: bool) -> None:
     (entry,) = entries(recorded(used(1, outcome=outcome), revoked=True), [0])
 
-    assert entry.details.get("after_revocation", False) is told
+    assert entry.details.get("recorded_after_revocation", False) is told
 
 
 def test_details_are_told_in_the_form_that_callers_know() -> None:

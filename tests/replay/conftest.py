@@ -9,7 +9,7 @@ from support.histories import START, Recorded, store
 
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.replay import Replay
 
 _EMPTY = (

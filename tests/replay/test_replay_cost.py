@@ -14,7 +14,7 @@ from keyledger.domain.events import Event
 from keyledger.domain.ids import key_id_text
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.sequencer import Sequencer
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.replay import Replay
 
 USES, OTHERS = 20_000, 2_000

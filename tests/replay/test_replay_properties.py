@@ -171,8 +171,8 @@ def test_a_diff_is_what_differs_between_the_two_moments(
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few at a time that even these histories need several."""
-    monkeypatch.setattr("keyledger.infrastructure.past_keys.BATCH_KEYS", 2)
-    monkeypatch.setattr("keyledger.infrastructure.past._EVENTS_FIRST", 2)
-    monkeypatch.setattr("keyledger.infrastructure.past._EVENTS", 3)
-    monkeypatch.setattr("keyledger.infrastructure.past._USES_FIRST", 1)
-    monkeypatch.setattr("keyledger.infrastructure.past._USES", 2)
+    monkeypatch.setattr("keyledger.infrastructure.replay.past_keys.BATCH_KEYS", 2)
+    monkeypatch.setattr("keyledger.infrastructure.replay.past._EVENTS_FIRST", 2)
+    monkeypatch.setattr("keyledger.infrastructure.replay.past._EVENTS", 3)
+    monkeypatch.setattr("keyledger.infrastructure.replay.past._USES_FIRST", 1)
+    monkeypatch.setattr("keyledger.infrastructure.replay.past._USES", 2)

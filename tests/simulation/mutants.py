@@ -10,10 +10,10 @@ from simulation.process import Parts
 from keyledger.api_key import api_key
 from keyledger.cached_key import pack
 from keyledger.domain.errors import LedgerUnavailable
-from keyledger.infrastructure import barrier, feed
-from keyledger.infrastructure.feed import Answer, Feed, Link, Question
-from keyledger.infrastructure.key_cache import KeyCache
-from keyledger.infrastructure.lease import Lease
+from keyledger.infrastructure.verifying import barrier, feed
+from keyledger.infrastructure.verifying.feed import Answer, Feed, Link, Question
+from keyledger.infrastructure.verifying.key_cache import KeyCache
+from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
 from keyledger.verifier import Attempt, CachingVerifier, _code, _grant, _with_scopes
 

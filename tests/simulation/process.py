@@ -15,11 +15,11 @@ from keyledger.cached_key import Unpacker
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import digits_of_id
-from keyledger.infrastructure.barrier import Barrier
-from keyledger.infrastructure.feed import Answer, Feed, Question
-from keyledger.infrastructure.key_cache import KeyCache
 from keyledger.infrastructure.key_view import Filled, KeyView
-from keyledger.infrastructure.lease import Lease
+from keyledger.infrastructure.verifying.barrier import Barrier
+from keyledger.infrastructure.verifying.feed import Answer, Feed, Question
+from keyledger.infrastructure.verifying.key_cache import KeyCache
+from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verifier import CachingVerifier
 
 T = TypeVar("T")

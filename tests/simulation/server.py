@@ -7,7 +7,7 @@ from uuid import UUID
 from simulation.truth import State, Truth
 from simulation.world import World
 
-from keyledger.infrastructure.feed import REGISTERED_SECONDS, Answer, Question
+from keyledger.infrastructure.verifying.feed import REGISTERED_SECONDS, Answer, Question
 
 STANDBY_SECONDS = 3.0
 NOBODY = UUID(int=0)

@@ -11,12 +11,12 @@ from keyledger.domain.digest import Peppers
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.read_models import READ_MODELS
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.memory import Memory
 from keyledger.projections.control import searchable
 

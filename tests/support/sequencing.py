@@ -6,9 +6,9 @@ import psycopg
 
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.following.runner import Runner
+from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.read_models import READ_MODELS
-from keyledger.infrastructure.runner import Runner
-from keyledger.infrastructure.sequencer import Sequencer
 from keyledger.projections.sequenced import SequencedEvent
 
 _KEY = "originator_id, originator_version"

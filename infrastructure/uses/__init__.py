@@ -1,0 +1,1 @@
+"""Recording uses: buffered, spooled to a file, or stored before the answer."""

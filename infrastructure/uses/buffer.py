@@ -1,0 +1,135 @@
+"""Uses that wait in memory to be stored, and the flushes that they are stored in."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from keyledger.domain.events import Event, KeyUsed, UsesLost
+from keyledger.domain.ids import new_uuid
+from keyledger.domain.use import NotedUse, Outcome, Use, clean, moment_of, pack
+from keyledger.infrastructure.codec import EventCodec
+
+T = TypeVar("T")
+
+KEYS_PER_FLUSH = 1_000
+USES_PER_EVENT = 10_000
+CHARACTERS_PER_EVENT = 1_000_000
+BYTES_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
+
+Pending = tuple[UUID, int, Outcome, Use, int]
+"""A use that waits: its key, when it was (ns since 1970), how it ended, its request, its slot in the journal."""
+
+NO_SLOT = -1
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event of a key as it is stored, and when the first and the last accepted use in it were."""
+
+    key_id: UUID
+    state: bytes
+    first_used_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class Flush(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of one topic and of different keys, which are stored in one transaction."""
+
+    topic: str
+    entries: Sequence[Entry]
+    uses: int
+    slots: Sequence[int] = ()
+
+
+class _Part(msgspec.Struct, gc=False):
+    """An entry with what it holds."""
+
+    entry: Entry
+    uses: int
+    slots: list[int]
+
+
+def used(codec: EventCodec, pending: Iterable[Pending], unlisted: Counter[UUID] | None = None) -> list[Flush]:
+    """The flushes of uses, as few events as may be, in an order in which no two flushes deadlock.
+
+    `unlisted` counts refused attempts by key beyond those that are among the uses.
+    """
+    by_key: dict[int, tuple[UUID, list[Pending]]] = {}  # by number: a UUID's own hash and order are slow
+    for use in pending:
+        by_key.setdefault(use[0].int, (use[0], []))[1].append(use)
+    for key_id in unlisted or ():
+        by_key.setdefault(key_id.int, (key_id, []))
+    layers: dict[int, list[_Part]] = {}
+    for number in sorted(by_key):
+        key_id, uses = by_key[number]
+        for layer, part in enumerate(_parts(codec, key_id, uses, unlisted[key_id] if unlisted else 0)):
+            layers.setdefault(layer, []).append(part)  # a flush has one event of a key at most
+    return [flush for parts in layers.values() for flush in _flushes(parts)]
+
+
+def lost(codec: EventCodec, counts: Iterable[tuple[UUID, int]], cause: str, now: datetime) -> Flush:
+    """The flush that says how many uses of which keys are lost."""
+    ordered = sorted(counts)
+    events = [
+        (key_id, UsesLost(id=new_uuid(), occurred_at=now, actor=None, count=count, cause=cause))
+        for key_id, count in ordered
+    ]
+    entries = [Entry(key_id=key_id, state=codec.encode(event)) for key_id, event in events]
+    return Flush(topic=UsesLost.topic, entries=entries, uses=sum(count for _, count in ordered))
+
+
+def _flushes(parts: Sequence[_Part]) -> Iterator[Flush]:
+    for some in _slices(parts, lambda part: len(part.entry.state), BYTES_PER_FLUSH, KEYS_PER_FLUSH):
+        yield Flush(
+            topic=KeyUsed.topic,
+            entries=[part.entry for part in some],
+            uses=sum(part.uses for part in some),
+            slots=[slot for part in some for slot in part.slots],
+        )
+
+
+def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) -> Iterator[_Part]:
+    if len(uses) > USES_PER_EVENT:
+        yield from _parts(codec, key_id, uses[:USES_PER_EVENT], unlisted)
+        yield from _parts(codec, key_id, uses[USES_PER_EVENT:], 0)
+        return
+    noted: list[NotedUse] = [(moment // 1000, outcome, use) for _, moment, outcome, use, _ in uses]
+    start = noted[0][0] if noted else time.time_ns() // 1000
+    texts, rows = pack(noted, start)
+    if len(uses) > 1 and sum(map(len, texts)) > CHARACTERS_PER_EVENT:
+        half = len(uses) // 2
+        yield from _parts(codec, key_id, uses[:half], unlisted)
+        yield from _parts(codec, key_id, uses[half:], 0)
+        return
+    began = moment_of(start)
+    event: Event = KeyUsed(
+        id=new_uuid(),
+        occurred_at=began,
+        actor=None,
+        texts=tuple([clean(text) for text in texts]),
+        rows=rows,
+        refused_unlisted=unlisted,
+    )
+    accepted = [moment for moment, outcome, _ in noted if outcome == "valid"]
+    first_used_at = last_used_at = began if accepted else None
+    if accepted and accepted != [start]:  # one use is what most have where the keys are many
+        first_used_at, last_used_at = moment_of(min(accepted)), moment_of(max(accepted))
+    entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)
+    yield _Part(entry, len(uses), [use[4] for use in uses if use[4] != NO_SLOT])
+
+
+def _slices(items: Sequence[T], size: Callable[[T], int], most: int, count: int) -> Iterator[Sequence[T]]:
+    """The items in their order, so many or of such a size at most together; one at least."""
+    start = total = 0
+    for place, item in enumerate(items):
+        weight = size(item)
+        if place > start and (place - start == count or total + weight > most):
+            yield items[start:place]
+            start, total = place, 0
+        total += weight
+    if items:
+        yield items[start:]

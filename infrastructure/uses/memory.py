@@ -1,0 +1,200 @@
+"""Uses that wait in this process's memory: the accepted ones of a buffered ledger, and refused attempts of any.
+
+What is accepted is in the journal too, so that a killed process's losses are known.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from keyledger.domain.errors import LedgerClosed, LedgerUnavailable
+from keyledger.domain.use import Outcome, Use
+from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.uses.buffer import KEYS_PER_FLUSH, NO_SLOT, Flush, Pending, lost, used
+from keyledger.infrastructure.uses.journal import UseJournal
+from keyledger.infrastructure.uses.refused_attempts import RefusedAttempts
+from keyledger.infrastructure.uses.store import UseStore
+
+_log = logging.getLogger("keyledger.uses")
+
+Record = Callable[[UUID, Outcome, Use], None]
+"""Takes note of a use of a key."""
+
+SHED_KEYS = 65_536
+_DRAIN_USES = 20_000
+
+
+class Numbered(msgspec.Struct):
+    """A flush with its number, by which the ledger tells whether it is stored.
+
+    `shed` are places in the journal where the flush is of uses that were shed.
+    """
+
+    number: int
+    flush: Flush
+    shed: list[int] | None = None
+
+    @property
+    def uses(self) -> int:
+        """How many uses of those that wait are in it."""
+        return self.flush.uses if self.shed is None else 0
+
+
+class UseMemory:
+    """Takes uses from any thread; stores them, oldest first, for one thread at a time."""
+
+    def __init__(
+        self,
+        codec: EventCodec,
+        refused: RefusedAttempts,
+        wake: threading.Event,
+        *,
+        limit_uses: int,
+        many_uses: int,
+    ) -> None:
+        """With `many_uses` waiting, `wake` is set; beyond `limit_uses` they are shed."""
+        self.closed = False
+        """Set before the last flush: what comes after it is not taken."""
+        self.uses_shed = 0
+        self._codec = codec
+        self._refused = refused
+        self._wake = wake
+        self._limit_uses = limit_uses
+        self._many_uses = many_uses
+        self._pending: deque[Pending] = deque()
+        self._unstored: deque[Numbered] = deque()
+        self._unstored_uses = 0
+        self._number = 0
+        self._journal: UseJournal | None = None
+        self._shedding = threading.Lock()
+        self._set_crowd()
+
+    def __len__(self) -> int:
+        """How many uses wait to be stored."""
+        return len(self._pending) + self._unstored_uses
+
+    def taker(self, journal: UseJournal, clock_ns: Callable[[], int]) -> Record:
+        """What takes note of a use. It is the hot path: it takes no lock, and what it needs are its variables."""
+        self._journal = journal
+        pending, refuse, make_room = self._pending, self.refuse, self._make_room
+        append, next_slot, mask, low, high = (
+            pending.append,
+            journal.next_slot,
+            journal.mask,
+            journal.low,
+            journal.high,
+        )
+
+        def record(key_id: UUID, outcome: Outcome, use: Use) -> None:
+            now = clock_ns()
+            if outcome != "valid":
+                refuse(key_id, now, outcome, use)
+                return
+            if len(pending) >= self._crowd and not make_room(key_id):
+                return
+            slot = next_slot() & mask
+            number = key_id.int
+            low[slot] = number & 0xFFFF_FFFF_FFFF_FFFF
+            high[slot] = number >> 64
+            append((key_id, now, outcome, use, slot))
+            if self.closed:  # asked after the adding: what the last flush did not see is not accepted
+                raise LedgerClosed("the ledger was closed")
+
+        return record
+
+    def refuse(self, key_id: UUID, now: int, outcome: Outcome, use: Use) -> None:
+        """Take note of a refused attempt, or count it. Raises LedgerClosed."""
+        if self._refused.lists(key_id):
+            if len(self) < self._limit_uses:
+                self._pending.append((key_id, now, outcome, use, NO_SLOT))
+            else:
+                self._refused.count(key_id)
+        if self.closed:
+            raise LedgerClosed("the ledger was closed")
+
+    def flush(self, store: UseStore, source: UUID) -> None:
+        """Store all that there is now. Raises LedgerUnavailable, and keeps what is not stored."""
+        self._store_all(store, source)  # while this fails, what comes after stays where it is bounded
+        self._flush_shed(store, source)
+        rest = len(self._pending)
+        while rest > 0 or self._refused.unlisted:
+            self._drain()
+            self._store_all(store, source)
+            rest -= _DRAIN_USES
+
+    def next_number(self) -> int:
+        """The number of a flush of this process."""
+        self._number += 1
+        return self._number
+
+    def _make_room(self, key_id: UUID) -> bool:
+        """With many uses waiting, have them stored; at the limit, count this one as shed, and return False.
+
+        Raises LedgerUnavailable where even that cannot be counted.
+        """
+        if not self._wake.is_set():
+            self._wake.set()
+        if len(self) < self._limit_uses:
+            return True
+        with self._shedding:
+            assert self._journal is not None
+            if not self._journal.shed(key_id):
+                raise LedgerUnavailable(
+                    "uses come faster than PostgreSQL stores them; no more are accepted for now"
+                )
+            self.uses_shed += 1
+        return False
+
+    def _drain(self) -> None:
+        """Make flushes of a part of what waits."""
+        pending = self._pending
+        taken = [pending.popleft() for _ in range(min(len(pending), _DRAIN_USES))]
+        unlisted = self._refused.take_unlisted()
+        try:
+            flushes = used(self._codec, taken, unlisted)
+        except BaseException:  # no memory, or a clock beyond the years that there are
+            pending.extendleft(reversed(taken))
+            self._refused.give_back(unlisted)
+            raise
+        for flush in flushes:
+            numbered = Numbered(self.next_number(), flush)
+            if self._journal is not None:
+                self._journal.mark(flush.slots, numbered.number)
+            self._add(numbered)
+
+    def _flush_shed(self, store: UseStore, source: UUID) -> None:
+        journal = self._journal
+        while journal is not None and journal.has_shed:
+            number = self.next_number()
+            with self._shedding:
+                shed = journal.take_shed(KEYS_PER_FLUSH, number)
+            flush = lost(self._codec, shed.counts.items(), "full", datetime.now(UTC))
+            _log.error("%d uses of %d keys came faster than they were stored: shed", flush.uses, len(shed.places))
+            self._add(Numbered(number, flush, shed.places))
+            self._store_all(store, source)
+
+    def _add(self, numbered: Numbered) -> None:
+        self._unstored.append(numbered)
+        self._unstored_uses += numbered.uses
+        self._set_crowd()
+
+    def _store_all(self, store: UseStore, source: UUID) -> None:
+        while self._unstored:
+            first = self._unstored[0]
+            store.store(source, first.number, first.flush)
+            if self._journal is not None:
+                self._journal.clear(first.flush.slots)
+                with self._shedding:
+                    self._journal.clear_shed(first.shed or ())
+            self._unstored.popleft()
+            self._unstored_uses -= first.uses
+            self._set_crowd()
+
+    def _set_crowd(self) -> None:
+        """With so many uses waiting, taking one more has a look at the limit."""
+        self._crowd = max(0, min(self._many_uses, self._limit_uses - self._unstored_uses))

@@ -1,0 +1,1 @@
+"""What a verifier remembers, and for how long: the feed, its lease, and the cache."""

@@ -1,0 +1,85 @@
+"""The barrier: return when every process decides by what was committed before, and not sooner."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+from uuid import UUID
+
+from keyledger.domain.errors import LedgerUnavailable
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.queries import QUERIES
+from keyledger.infrastructure.verifying.clock import Clock
+from keyledger.infrastructure.verifying.lease import WAITED_PART
+
+_LOOK_AGAIN_SECONDS = 0.005
+_LOOK_AGAIN_MOST_SECONDS = 0.05
+
+
+class Register(Protocol):
+    """Where verifiers are registered and barriers are raised."""
+
+    def raise_barrier(self) -> int:
+        """Raise one, and return its number."""
+        ...
+
+    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
+        """How many other verifiers have not acknowledged it, and the longest of their leases in seconds."""
+        ...
+
+
+class VerifierRegister:
+    """The register in PostgreSQL. Every method raises LedgerUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def raise_barrier(self) -> int:
+        """Raise one; one that was raised twice, because an answer got lost, harms nobody."""
+        row = self._database.run(lambda connection: connection.execute(QUERIES["raise_barrier"]).fetchone())
+        assert row is not None
+        return int(row[0])
+
+    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
+        """How many other verifiers have not acknowledged it, and the longest of their leases in seconds."""
+        parameters = {"barrier": barrier, "verifier": verifier}
+        row = self._database.run(
+            lambda connection: connection.execute(QUERIES["await_barrier"], parameters).fetchone()
+        )
+        assert row is not None
+        return int(row[0]), float(row[1])
+
+
+class Barrier:
+    """Waits for the acknowledgement of every other verifier, and no longer than their leases may last."""
+
+    def __init__(
+        self,
+        register: Register,
+        verifier: Callable[[], UUID],
+        clock: Clock,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`verifier` is this process, which has seen already what it changed."""
+        self._register = register
+        self._verifier = verifier
+        self._clock = clock
+        self._sleep = sleep
+
+    def wait(self) -> None:
+        """Return when no process decides any more by what was before this call.
+
+        Raises LedgerUnavailable when the verifiers cannot be asked for; where they were, and do not answer, their
+        leases run out.
+        """
+        number = self._register.raise_barrier()
+        since, pause = self._clock(), _LOOK_AGAIN_SECONDS
+        waiting, lease_seconds = self._register.unacknowledged(number, self._verifier())
+        while waiting:
+            left = since + lease_seconds * WAITED_PART - self._clock()
+            if left <= 0:
+                return
+            self._sleep(min(pause, left))
+            pause = min(2 * pause, _LOOK_AGAIN_MOST_SECONDS)
+            with suppress(LedgerUnavailable):  # who cannot be asked any more runs out all the same
+                waiting, lease_seconds = self._register.unacknowledged(number, self._verifier())
