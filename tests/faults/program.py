@@ -89,9 +89,9 @@ def together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
     return results
 
 
-def eventually(condition: Callable[[], Any]) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until the condition holds, and fail when it does not in time."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.005)

@@ -37,7 +37,9 @@ say(accepted)
 FLUSHER = """
 import random
 from uuid import UUID
-ledger = KeyLedger.open(dsn, settings=Settings(flush_interval_seconds=3600.0, database_timeout_seconds=30.0))
+ledger = KeyLedger.open(dsn, settings=Settings(
+    flush_interval_seconds=3600.0, database_timeout_seconds=30.0, refused_limit_per_key=flushes
+))
 recorder, recorded = ledger._recorder, []
 say("ready")
 hear()

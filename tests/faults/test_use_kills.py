@@ -83,7 +83,7 @@ def kill(
         program = start(SERVICE, dsn=dsn, secrets=secrets, **given)
         assert program.says(seconds=60 + kills) == "done"
         with KeyLedger.open(dsn, settings=Settings(spool_dir=spool_dir)):
-            eventually(lambda: not folders(spool_dir))
+            eventually(lambda: not folders(spool_dir), seconds=60 + kills)
         return [key.id for key in keys], answers
 
     return killed
