@@ -122,8 +122,8 @@ class KeyViews:
 def _page_rows(connection: DeadlineConnection, *, parameters: Mapping[str, Any]) -> list[TupleRow]:
     """The rows of a page by the cheapest way that knows it.
 
-    Most subjects have few keys. What searches or counts those of the others one by one is planned each time anew for
-    the very subject and text: a plan for any of them would be a bad one for most.
+    Most subjects have few keys. What searches those of the others, or counts them one by one, is planned each time
+    anew for the very subject and text: a plan for any of them would be a bad one for most.
     """
     rows = connection.execute(QUERIES["list_few_keys"], {**parameters, **_TREE}).fetchall()
     if rows:
