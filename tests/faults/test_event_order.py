@@ -38,7 +38,8 @@ def statement(ids):
     moments = [datetime.now(UTC) for _ in ids]
     events = [KeyUsed.of([RecordedUse(occurred_at=m, outcome="valid", use=Use())], id=new_uuid()) for m in moments]
     return {
-        "source": uuid4(), "start": None, "until": 1, "topic": KeyUsed.topic, "ids": ids, "states": [codec.encode(e) for e in events],
+        "source": uuid4(), "start": None, "until": 1, "topic": KeyUsed.topic, "ids": ids,
+        "states": [codec.encode(e) for e in events],
         "first_used_ats": moments, "last_used_ats": moments,
     }
 
