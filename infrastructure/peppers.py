@@ -57,6 +57,18 @@ def read_or_create(database: Database, path: Path) -> dict[str, bytes]:
     return {EMBEDDED: pepper}
 
 
+def with_own(given: dict[str, bytes], own: dict[str, bytes]) -> Peppers:
+    """Those that the settings give, the first of which makes new digests, and the embedded ledger's own.
+
+    Raises PepperUnavailable where the settings give another one by the id of its own.
+    """
+    if given.get(EMBEDDED, own.get(EMBEDDED)) != own.get(EMBEDDED, given.get(EMBEDDED)):
+        raise PepperUnavailable(
+            f"the pepper {EMBEDDED!r} that the settings give is not this ledger's own: leave it out, or rename it"
+        )
+    return Peppers({**given, **own})
+
+
 def _known(database: Database) -> dict[str, bytes]:
     def find(connection: DeadlineConnection) -> dict[str, bytes]:
         return dict(connection.execute(QUERIES["find_peppers"]).fetchall())

@@ -127,7 +127,7 @@ class KeyLedger(ActingLedger):
             database.probe()
             schema.migrate(database) if migrate else schema.check(database)
             own = peppers.read_or_create(database, server.data_dir / "pepper") if server else {}
-            ring = Peppers({**given, **own})
+            ring = peppers.with_own(given, own)
             peppers.check(database, ring)
         except BaseException:
             database.close()

@@ -270,3 +270,14 @@ def test_while_many_write_pages_in_both_directions_neither_skip_nor_repeat(
     assert len(whole) == 3 * (1 + 120 + 18)
     for found in backwards:
         assert found[::-1] == whole[: len(found)]
+
+
+def test_a_page_of_more_bytes_than_are_read_at_once_is_whole(
+    ledger: KeyLedger, folded: list[APIKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ledger.audit.history().entries
+
+    monkeypatch.setattr("keyledger.infrastructure.history_view._BYTES", 1)
+
+    assert ledger.audit.history().entries == whole
+    assert tuple(ledger.audit.export()) == tuple(whole[::-1])

@@ -44,6 +44,14 @@ def test_an_embedded_ledger_makes_its_pepper_once(tmp_path: Path) -> None:
         assert ledger.verify(secret).valid
 
 
+def test_another_pepper_by_the_id_of_an_embedded_ledgers_own_is_refused(tmp_path: Path) -> None:
+    pepper = DataFolder(tmp_path / "kl").pepper
+    with pytest.raises(PepperUnavailable, match="'embedded' that the settings give is not this ledger's own"):
+        KeyLedger.open(data_dir=pepper.parent, settings=Settings(peppers={"embedded": A}))
+
+    KeyLedger.open(data_dir=pepper.parent, settings=Settings(peppers={"embedded": pepper.read_bytes()})).close()
+
+
 def test_an_embedded_pepper_that_is_cut_short_or_no_file_is_said(tmp_path: Path) -> None:
     pepper = DataFolder(tmp_path / "kl").pepper
     KeyLedger.open(data_dir=pepper.parent).close()

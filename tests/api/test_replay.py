@@ -419,3 +419,15 @@ def test_asynchronous_iterators_refuse_what_the_plain_ones_refuse(ledger: KeyLed
 
     with pytest.raises(InvalidArgument):
         asyncio.run(read())
+
+
+def test_what_is_committed_after_a_diff_was_asked_for_makes_no_difference(
+    ledger: KeyLedger, create: Create
+) -> None:
+    before = now()
+    key = create(scopes=["a"])
+    found = ledger.replay.diff(before, now())
+    ledger.api_keys.update(key.id, scopes=["b"])
+    ledger.catch_up()
+
+    assert kinds(found) == [("gained", key.id)]

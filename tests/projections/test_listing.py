@@ -60,6 +60,17 @@ def sequenced(*events: Event, key: UUID = KEY, recorded_at: datetime = T0) -> li
     ]
 
 
+def test_a_key_that_moved_is_revoked_where_it_is_now_whatever_the_order_of_its_rows() -> None:
+    here = ListedKey(id=KEY, subject="org_2", created_at=T0)
+    gone = ListedKey(id=KEY, subject="org_1", created_at=T0, present=False)
+
+    for before in ([here, gone], [gone, here]):
+        after = listing.fold(before, sequenced(revoked()))
+
+        assert after[KEY, "org_2"].revoked
+        assert after[KEY, "org_1"] == gone
+
+
 def live(rows: Rows, subject: str = "org_1") -> int:
     return sum(row.live for row in rows.counts.values() if row.subject == subject and row.shift == TOP)
 
