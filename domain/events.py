@@ -14,10 +14,10 @@ from msgspec import UNSET, UnsetType
 
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
-from keyledger.domain.use import RecordedUse, Row, microseconds, pack, unpack
+from keyledger.domain.use import RecordedUse, UseRow, microseconds, pack, unpack
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What every event says: its own id (UUIDv7), when it occurred by the service's clock, and who acted."""
 
     topic: ClassVar[str]
@@ -44,7 +44,7 @@ class KeyCreated(Event, frozen=True, kw_only=True, array_like=True):
     digest: Digest
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class Changes(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The fields that an update sets; those left out stay as they are."""
 
     description: str | UnsetType | None = UNSET
@@ -79,7 +79,7 @@ class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
     topic: ClassVar[str] = "KeyUsed"
 
     texts: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[UseRow, ...]
     refused_unlisted: int = 0
 
     @classmethod
@@ -108,7 +108,7 @@ class UsesLost(Event, frozen=True, kw_only=True, array_like=True):
     cause: str
 
 
-class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event in its stream: the key's id and the event's version there, counted from 1."""
 
     originator_id: UUID

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from operator import attrgetter
 from typing import Literal, get_args
 
 import msgspec
@@ -12,15 +14,13 @@ from keyledger.domain.errors import InvalidArgument
 Outcome = Literal["valid", "revoked", "expired", "insufficient_scope", "not_found"]
 """How a verification of a known key ended; `not_found` is a wrong secret that carries the key's id."""
 
-Row = tuple[int, int, int, int, int, int, int]
-"""Microseconds since the row before, outcome, then the five texts' numbers (0 is None)."""
-
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # stored by number: only ever add at the end
 OUTCOME_NUMBERS: dict[Outcome, int] = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LIMITS = {"ip_address": 64, "user_agent": 512, "method": 32, "path": 2048, "request_id": 255}
 _MICROSECOND = timedelta(microseconds=1)
+_since = attrgetter("since")
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,6 +59,21 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return Use(**{field: None if text is None else clean(text) for field, text in texts.items()})
 
 
+class UseRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A use as an event holds it: microseconds since the row before, outcome, texts (0 is None).
+
+    There may be millions, so the garbage collector knows nothing of them.
+    """
+
+    since: int
+    outcome: int
+    ip_address: int
+    user_agent: int
+    method: int
+    path: int
+    request_id: int
+
+
 NotedUse = tuple[int, Outcome, Use]
 """A use as it is taken note of: when it was, in microseconds since 1970, how it ended, and its request."""
 
@@ -71,18 +86,18 @@ class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):
     use: Use
 
 
-def pack(uses: Iterable[NotedUse], start: int) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+def pack(uses: Iterable[NotedUse], start: int) -> tuple[tuple[str, ...], tuple[UseRow, ...]]:
     """The uses as distinct texts and rows of numbers: most requests of a key share most of their texts.
 
     `start` is what the first row counts from, in microseconds as the uses' moments are.
     """
     numbers: dict[str | None, int] = {None: 0}
     number = numbers.setdefault
-    rows: list[Row] = []
+    rows: list[UseRow] = []
     before = start
     for moment, outcome, use in uses:
         rows.append(
-            (
+            UseRow(
                 moment - before,
                 OUTCOME_NUMBERS[outcome],
                 number(use.ip_address, len(numbers)),
@@ -96,14 +111,19 @@ def pack(uses: Iterable[NotedUse], start: int) -> tuple[tuple[str, ...], tuple[R
     return tuple(text for text in numbers if text is not None), tuple(rows)
 
 
-def unpack(texts: Sequence[str], rows: Iterable[Row], start: datetime) -> Iterable[RecordedUse]:
+def unpack(texts: Sequence[str], rows: Iterable[UseRow], start: datetime) -> Iterable[RecordedUse]:
     """The uses that `pack` packed, exactly."""
     known = (None, *texts)
     moment = start
-    for microseconds, outcome, *numbers in rows:
-        moment += timedelta(microseconds=microseconds)
+    for since, outcome, *numbers in map(msgspec.structs.astuple, rows):
+        moment += timedelta(microseconds=since)
         use = Use(**dict(zip(Use.__struct_fields__, (known[number] for number in numbers), strict=True)))
         yield RecordedUse(occurred_at=moment, outcome=OUTCOMES[outcome], use=use)
+
+
+def offsets(rows: Iterable[UseRow]) -> list[int]:
+    """When each use was, in microseconds after the first row's start."""
+    return list(accumulate(map(_since, rows)))
 
 
 def clean(text: str) -> str:

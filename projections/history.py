@@ -9,7 +9,7 @@ import msgspec
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated
-from keyledger.projections.history_entry import moments
+from keyledger.projections.history_entry import span
 from keyledger.projections.sequenced import SequencedEvent
 
 SPREAD = timedelta(seconds=60)
@@ -21,7 +21,7 @@ By so much, too, a service's clock may be ahead of the database's before it is n
 _NOBODY = Actor()
 
 
-class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of `history`.
 
     `subject` is the key's after the event; the four fields after it are the actor's. `first_at` and `last_at` are
@@ -47,7 +47,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool
 
 
-class KeyState(msgspec.Struct, frozen=True, kw_only=True):
+class KeyState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the next row of a key needs of those before."""
 
     subject: str
@@ -89,8 +89,7 @@ def _created(sequenced: SequencedEvent) -> KeyState:
 def _row(sequenced: SequencedEvent, subject: str, revoked: bool, high_before: datetime | None) -> HistoryRow:
     event = sequenced.event
     actor = event.actor or _NOBODY
-    found = moments(event)
-    first_at, last_at = min(found, default=event.occurred_at), max(found, default=event.occurred_at)
+    first_at, last_at, entries = span(event)
     borne_out = min(last_at, sequenced.recorded_at + SPREAD)
     high_at = borne_out if high_before is None else max(high_before, borne_out)
     return HistoryRow(
@@ -107,6 +106,6 @@ def _row(sequenced: SequencedEvent, subject: str, revoked: bool, high_before: da
         last_at=last_at,
         high_at=high_at,
         stray=not high_at - SPREAD <= first_at <= last_at <= high_at,
-        entries=len(found),
+        entries=entries,
         revoked=revoked,
     )

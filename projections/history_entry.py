@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -14,7 +13,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Event, KeyUpdated, KeyUsed
 from keyledger.domain.ids import key_id_text
-from keyledger.domain.use import RecordedUse, unpack
+from keyledger.domain.use import RecordedUse, offsets, unpack
 
 _COMMON = frozenset(Event.__struct_fields__)
 
@@ -63,6 +62,14 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
 
 
+class Span(NamedTuple):
+    """The time that an event's entries took, and their number."""
+
+    first_at: datetime
+    last_at: datetime
+    entries: int
+
+
 def moments(event: Event) -> list[datetime]:
     """When each of an event's entries occurred, by index.
 
@@ -70,10 +77,20 @@ def moments(event: Event) -> list[datetime]:
     """
     if not isinstance(event, KeyUsed):
         return [event.occurred_at]
-    found = [
-        event.occurred_at + timedelta(microseconds=since) for since in accumulate(row[0] for row in event.rows)
-    ]
+    found = [event.occurred_at + timedelta(microseconds=offset) for offset in offsets(event.rows)]
     return [*found, event.occurred_at] if event.refused_unlisted else found
+
+
+def span(event: Event) -> Span:
+    """When the first and the last of an event's entries occurred, and how many there are."""
+    start = event.occurred_at
+    if not isinstance(event, KeyUsed):
+        return Span(start, start, 1)
+    found = offsets(event.rows)
+    if event.refused_unlisted:
+        found.append(0)
+    first, last = min(found, default=0), max(found, default=0)
+    return Span(start + timedelta(microseconds=first), start + timedelta(microseconds=last), len(found))
 
 
 def entries(recorded: RecordedEvent, indexes: Sequence[int]) -> Iterator[HistoryEntry]:

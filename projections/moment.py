@@ -106,8 +106,8 @@ def latest_use(event: KeyUsed, until: datetime | None = None) -> datetime | None
     most = None if until is None else (until - event.occurred_at) // _MICROSECOND
     moment, last = 0, None
     for row in event.rows:
-        moment += row[0]
-        if row[1] == _VALID and (last is None or moment > last) and (most is None or moment <= most):
+        moment += row.since
+        if row.outcome == _VALID and (last is None or moment > last) and (most is None or moment <= most):
             last = moment
     return None if last is None else event.occurred_at + timedelta(microseconds=last)
 

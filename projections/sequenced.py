@@ -8,7 +8,7 @@ import msgspec
 from keyledger.domain.events import Event
 
 
-class SequencedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class SequencedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event with its position, its place in its stream, and when the database recorded it."""
 
     position: int

@@ -1,25 +1,27 @@
 """The usage read model: when, from where and how often each key was used, in all and on each day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, date, datetime, timedelta
-from typing import get_args
+from operator import attrgetter
+from typing import TypeVar, get_args
 from uuid import UUID
 
 import msgspec
 
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import KeyUsed
-from keyledger.domain.use import Outcome
+from keyledger.domain.use import Outcome, UseRow, offsets
 from keyledger.projections.sequenced import SequencedEvent
 
 _OUTCOMES = get_args(Outcome)
 _VALID = _OUTCOMES.index("valid")
+assert _VALID == 0, "what is not 0 was refused"
+_refused = attrgetter("outcome")
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
-_NEVER = 1 << 64
 
 
-class Usage(msgspec.Struct, kw_only=True):
+class Usage(msgspec.Struct, kw_only=True, gc=False):
     """A row of `key_usage`: how often a key was used and refused.
 
     Times and addresses are those of accepted uses, by the service's clock. Of uses at one moment the earliest in
@@ -50,7 +52,7 @@ class Usage(msgspec.Struct, kw_only=True):
             self.last_used_at, self.last_address = moment, address
 
 
-class UsageDay(msgspec.Struct, kw_only=True):
+class UsageDay(msgspec.Struct, kw_only=True, gc=False):
     """A row of `key_usage_days`: accepted uses and refused attempts on one day (UTC)."""
 
     id: UUID
@@ -62,6 +64,21 @@ class UsageDay(msgspec.Struct, kw_only=True):
         """Count what comes later in position."""
         self.uses += other.uses
         self.refused += other.refused
+
+
+K = TypeVar("K")
+R = TypeVar("R", Usage, UsageDay)
+
+
+class _Counts(msgspec.Struct, kw_only=True, gc=False):
+    """Of an event's uses: how many were accepted and refused, by day from its first row's, and two moments.
+
+    The moments are in microseconds since the event's, each with the number of the address.
+    """
+
+    days: dict[int, list[int]]
+    first: tuple[int, int] | None = None
+    last: tuple[int, int] | None = None
 
 
 class UsageRows(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,18 +93,19 @@ def fold(before: UsageRows, events: Iterable[SequencedEvent]) -> UsageRows:
 
     Raises UnreadableEvent.
     """
-    return joined(before, counted(events))
+    later = counted(events)
+    return UsageRows(keys=added(before.keys, later.keys), days=added(before.days, later.days))
 
 
-def joined(before: UsageRows, later: UsageRows) -> UsageRows:
+def added(before: Mapping[K, R], later: Mapping[K, R]) -> dict[K, R]:
     """The rows of two spans of positions, one after the other, as those of one."""
-    keys = {key_id: copy(usage) for key_id, usage in before.keys.items()}
-    for key_id, usage in later.keys.items():
-        keys.setdefault(key_id, Usage(id=key_id)).add(usage)
-    days = {key: copy(row) for key, row in before.days.items()}
-    for key, row in later.days.items():
-        days.setdefault(key, UsageDay(id=row.id, day=row.day)).add(row)
-    return UsageRows(keys=keys, days=days)
+    rows = {key: copy(row) for key, row in before.items()}
+    for key, row in later.items():
+        if key in rows:
+            rows[key].add(row)
+        else:
+            rows[key] = copy(row)
+    return rows
 
 
 def counted(events: Iterable[SequencedEvent]) -> UsageRows:
@@ -112,32 +130,50 @@ def _count(usage: Usage, days: dict[date, UsageDay], position: int, event: KeyUs
     Of the packed uses it looks at the numbers alone: there may be millions, and of most nothing else matters.
     """
     start = event.occurred_at.astimezone(UTC)
-    moment = begin = ((start.hour * 60 + start.minute) * 60 + start.second) * 1_000_000 + start.microsecond
-    found: dict[int, list[int]] = {}
-    first, last, first_text, last_text = _NEVER, -_NEVER, 0, 0
-    for since, outcome, address, _, _, _, _ in event.rows:
-        moment += since
-        day = found.get(moment // _DAY) or found.setdefault(moment // _DAY, [0, 0])
-        if outcome == _VALID:
-            day[0] += 1
-            if moment < first:
-                first, first_text = moment, address
-            if moment >= last:
-                last, last_text = moment, address
-        elif 0 <= outcome < len(_OUTCOMES):
-            day[1] += 1
-        else:
-            raise UnreadableEvent(f"position {position}: there is no outcome {outcome}")
+    begin = ((start.hour * 60 + start.minute) * 60 + start.second) * 1_000_000 + start.microsecond
+    since = offsets(event.rows)
+    found = _alike(begin, since, event.rows) or _each(begin, since, event.rows, position)
     if event.refused_unlisted:
-        found.setdefault(0, [0, 0])[1] += event.refused_unlisted
-    for number, (uses, refused) in found.items():
+        found.days.setdefault(0, [0, 0])[1] += event.refused_unlisted
+    for number, (uses, refused) in found.days.items():
         usage.uses += uses
         usage.refused += refused
-        on = start.date() + timedelta(days=number)
+        on = start.date() + timedelta(days=number) if number else start.date()
         row = days.get(on) or days.setdefault(on, UsageDay(id=usage.id, day=on))
         row.uses += uses
         row.refused += refused
-    if last != -_NEVER:
-        texts = (None, *event.texts)
-        usage.meet(start + timedelta(microseconds=first - begin), texts[first_text])
-        usage.meet(start + timedelta(microseconds=last - begin), texts[last_text])
+    if found.first is not None and found.last is not None:
+        for offset, address in (found.first, found.last):
+            usage.meet(start + timedelta(microseconds=offset), event.texts[address - 1] if address else None)
+
+
+def _alike(begin: int, since: Sequence[int], rows: Sequence[UseRow]) -> _Counts | None:
+    """Those of uses that were all accepted within the first day, as most events' are; None for others."""
+    if not rows or any(map(_refused, rows)):
+        return None
+    first, last = min(since), max(since)
+    if begin + first < 0 or begin + last >= _DAY:
+        return None
+    latest = len(since) - 1 - since[::-1].index(last)
+    return _Counts(
+        days={0: [len(rows), 0]},
+        first=(first, rows[since.index(first)].ip_address),
+        last=(last, rows[latest].ip_address),
+    )
+
+
+def _each(begin: int, since: Iterable[int], rows: Iterable[UseRow], position: int) -> _Counts:
+    found = _Counts(days={})
+    for offset, row in zip(since, rows, strict=True):
+        if not 0 <= row.outcome < len(_OUTCOMES):
+            raise UnreadableEvent(f"position {position}: there is no outcome {row.outcome}")
+        day = found.days.setdefault((begin + offset) // _DAY, [0, 0])
+        if row.outcome != _VALID:
+            day[1] += 1
+            continue
+        day[0] += 1
+        if found.first is None or offset < found.first[0]:
+            found.first = offset, row.ip_address
+        if found.last is None or offset >= found.last[0]:
+            found.last = offset, row.ip_address
+    return found

@@ -12,7 +12,7 @@ from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.projections.sequenced import SequencedEvent
 
-BATCH_EVENTS = 1_000
+BATCH_EVENTS = 2_000
 BATCH_BYTES = 8_000_000
 
 

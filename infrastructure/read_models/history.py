@@ -7,8 +7,13 @@ from uuid import UUID
 import msgspec
 
 from keyledger.infrastructure.following.read_model import Tables
-from keyledger.projections.history import HistoryRow, KeyState, fold
+from keyledger.projections.history import KeyState, fold
 from keyledger.projections.sequenced import SequencedEvent
+
+_TYPES = [
+    *("int8", "uuid", "int8", "text", "text", "text", "text", "text", "text"),
+    *("timestamptz", "timestamptz", "timestamptz", "bool", "int4", "bool"),
+]
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(datetime)
@@ -24,8 +29,7 @@ class HistoryModel:
     def apply(self, tables: Tables, state: bytes | None, events: Sequence[SequencedEvent]) -> bytes | None:
         high_at = None if state is None else _decoder.decode(state)
         rows = fold(_load(tables, events), high_at, events)
-        columns = {field: [getattr(row, field) for row in rows] for field in HistoryRow.__struct_fields__}
-        tables.execute("store_history", columns)
+        tables.copy("store_history", _TYPES, map(msgspec.structs.astuple, rows))
         return _encoder.encode(rows[-1].high_at)
 
 

@@ -12,7 +12,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
 from keyledger.domain.ids import new_uuid
-from keyledger.domain.use import RecordedUse, Use
+from keyledger.domain.use import RecordedUse, Use, offsets
 from keyledger.infrastructure.codec import EventCodec
 
 COPY_EVENTS = """
@@ -50,7 +50,7 @@ def events(count: int, *, most_uses: int = 20, seed: int = 1) -> Iterator[Append
         version, last = heads.get(key_id, (0, None))
         event = _event(kind, now, chance, most_uses)
         if isinstance(event, KeyUsed):
-            last = now + timedelta(microseconds=sum(row[0] for row in event.rows))
+            last = now + timedelta(microseconds=offsets(event.rows)[-1])
         heads[key_id] = version + 1, last
         yield Appended(key_id, version + 1, event, last)
         if kind >= _UPDATED:
