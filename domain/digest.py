@@ -21,7 +21,7 @@ PEPPER_BYTES = 32
 _KID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
-class Digest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Digest(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A secret's digest: the algorithm, the id of the pepper (`kid`) and 32 bytes."""
 
     algorithm: str
@@ -46,7 +46,8 @@ class Peppers:
                 raise InvalidArgument("peppers", f"a pepper is at least {PEPPER_BYTES} random bytes")
         self._peppers = {**peppers, NO_PEPPER: b""}
         self.current = next(iter(self._peppers))
-        self._nobodys = Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))
+        self.nobodys = Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))
+        """One that no secret has."""
 
     def __repr__(self) -> str:
         return f"Peppers({', '.join(self._peppers)})"
@@ -60,8 +61,8 @@ class Peppers:
 
         Raises PepperUnavailable when this process lacks the pepper.
         """
-        if digest is None:  # one that no secret has, and the same way for it as for any other
-            digest = self._nobodys
+        if digest is None:
+            digest = self.nobodys
         if digest.algorithm != ALGORITHM or digest.kid not in self._peppers:
             raise PepperUnavailable(
                 f"the digest was made with {digest.algorithm} and pepper {digest.kid!r}, which this process was"

@@ -15,7 +15,9 @@ RANDOM_DIGITS = 43
 CHECKSUM_DIGITS = 6
 LENGTH = len(PREFIX) + ID_DIGITS + RANDOM_DIGITS + CHECKSUM_DIGITS
 
-_ID = slice(len(PREFIX), len(PREFIX) + ID_DIGITS)
+ID = slice(len(PREFIX), len(PREFIX) + ID_DIGITS)
+"""Where in a secret the key's id stands."""
+
 _SHAPE = re.compile(f"{PREFIX}[0-9A-Za-z]{{{LENGTH - len(PREFIX)}}}")
 # A secret, or so much of one's beginning that fewer than 128 bits are left to guess; a key's id is shorter.
 # In a URL the underscore may be percent-encoded.
@@ -38,14 +40,9 @@ def parse(text: object) -> UUID | None:
     if checksum(text[:-CHECKSUM_DIGITS]) != text[-CHECKSUM_DIGITS:]:
         return None
     number = 0
-    for digit in text[_ID]:
+    for digit in text[ID]:
         number = number * 62 + _VALUES[digit]
     return UUID(int=number) if number < 1 << 128 else None
-
-
-def id_digits(text: str) -> str:
-    """The part of a secret that holds the key's id."""
-    return text[_ID]
 
 
 def digits_of_id(key_id: bytes) -> str:

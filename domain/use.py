@@ -126,6 +126,14 @@ def offsets(rows: Iterable[UseRow]) -> list[int]:
     return list(accumulate(map(_since, rows)))
 
 
+def cleaned(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts as they may be stored."""
+    joined = "".join(texts)
+    if joined.isascii() and "ak" not in joined and "\0" not in joined:
+        return texts
+    return tuple([clean(text) for text in texts])
+
+
 def clean(text: str) -> str:
     """The text as it may be stored: no secret in it, nor what PostgreSQL or UTF-8 cannot hold. Never longer."""
     if type(text) is str and text.isascii() and "ak" not in text and "\0" not in text:

@@ -1,65 +1,101 @@
-"""A key as the cache keeps it: packed in bytes, and unpacked into the answer that callers get."""
+"""A key as the cache keeps it, in bytes, and as a verification needs it."""
 
 import json
 import math
+import struct
 from collections.abc import Callable
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
 
 from keyledger.api_key import APIKey
-from keyledger.domain.ids import key_id_text
-from keyledger.domain.use import Outcome
-from keyledger.infrastructure.verifying.key_cache import DIGEST_BYTES, Entry
+from keyledger.domain.ids import halves, key_id_text, of_halves
+from keyledger.domain.scopes import Grant
+from keyledger.domain.use import OUTCOME_NUMBERS, OUTCOMES, Outcome
+from keyledger.infrastructure.verifying.key_cache import READY_ENTRIES, KeyCache
 from keyledger.verification import Verification
 
+_MADE_PER_READY = 32
+"""One of so many is kept: to keep each would cost more than to make again those that are used again."""
 
-class _Packed(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """`key` is without its ledger and its id, which is here already.
+_HEAD = struct.Struct("<32sdQQB")
+_KEY = slice(_HEAD.size, None)
+_unpack_head = _HEAD.unpack_from
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(APIKey)
 
-    Its claims are JSON text, so that they are read as they are from a row.
+
+class Entry(msgspec.Struct, gc=False):
+    """What is known of a secret: its digest, and what that was found to be, all but for scopes.
+
+    `expires_at` is in Unix seconds, infinite where time changes nothing; `high` and `low` are the halves of the
+    key's id. `packed` is what the cache keeps: an entry is good for as long as it keeps that very object. `answer`
+    is what callers get, once somebody has asked.
     """
 
-    key_id: UUID
-    code: Outcome
+    digest: bytes
     expires_at: float
-    key: APIKey
+    high: int
+    low: int
+    code: Outcome
+    packed: bytes
+    answer: Verification | None = None
 
 
-_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
-_decoder = msgspec.msgpack.Decoder(_Packed)
+NOTHING = Entry(b"", 0.0, 0, 0, "not_found", b"")
 
 
-def pack(key_id: UUID, code: Outcome, key: APIKey, claims: str | None) -> bytes:
-    """A key with what its secret was found to be, all but for scopes: valid, revoked or expired."""
+def pack(digest: bytes, key_id: UUID, code: Outcome, key: APIKey, claims: str | None) -> bytes:
+    """A key with the digest of its secret and what that was found to be: valid, revoked or expired.
+
+    Claims stay JSON text, so that they are read as they are from a row.
+    """
     waits = code == "valid" and key.expiration is not None
-    packed = _Packed(
-        key_id=key_id,
-        code=code,
-        expires_at=key.expiration.timestamp() if waits and key.expiration else math.inf,
-        key=msgspec.structs.replace(key, id="", claims=claims, _get=None),
-    )
-    return _encoder.encode(packed)
+    expires_at = key.expiration.timestamp() if waits and key.expiration else math.inf
+    head = _HEAD.pack(digest, expires_at, *halves(key_id), OUTCOME_NUMBERS[code])
+    return head + _encoder.encode(msgspec.structs.replace(key, id="", claims=claims, _get=None))
 
 
-class Unpacker:
-    """Makes entries whose keys can be reloaded from their ledger."""
+class Entries:
+    """Entries made of what a cache keeps; those that are used again and again are made once."""
 
-    get: Callable[[str], APIKey] | None = None
+    def __init__(self, cache: KeyCache[Entry], get: Callable[[str], APIKey]) -> None:
+        """`get` is how keys are reloaded."""
+        self._cache = cache
+        self._get = get
+        self._made = 0
+        self.grant = lru_cache(READY_ENTRIES)(self._grant)
+        self._key_of = lru_cache(READY_ENTRIES)(self._key)
 
-    def __call__(self, digits: str, packed: bytes) -> Entry:
-        """The entry of what was packed, behind the digest."""
-        found = _decoder.decode(memoryview(packed)[DIGEST_BYTES:])
-        key = found.key
-        msgspec.structs.force_setattr(key, "id", key_id_text(found.key_id))
-        msgspec.structs.force_setattr(key, "_get", self.get)
-        if key.claims is not None:
-            msgspec.structs.force_setattr(key, "claims", json.loads(key.claims))
-        return Entry(
-            digits=digits,
-            key_id=found.key_id,
-            code=found.code,
-            expires_at=found.expires_at,
-            packed=packed,
-            answer=Verification(valid=found.code == "valid", code=found.code, api_key=key),
+    def make(self, digits: str) -> Entry:
+        """The entry of a key that is not ready, by the id's digits; NOTHING where PostgreSQL has to be asked."""
+        packed = self._cache.keys.recent.get(digits) or self._cache.get(digits)
+        if packed is None:
+            return NOTHING
+        digest, expires_at, high, low, number = _unpack_head(packed)
+        entry = Entry(digest, expires_at, high, low, OUTCOMES[number], packed)
+        self._made += 1
+        if self._made % _MADE_PER_READY == 0:
+            self._cache.make_ready(digits, entry)
+        return entry
+
+    def answer(self, entry: Entry, code: Outcome) -> Verification:
+        """What callers get; the key they get when they look at it."""
+        answer = Verification(valid=code == "valid", code=code, _found=entry.packed, _key_of=self._key_of)
+        if code is entry.code:
+            entry.answer = answer
+        return answer
+
+    def _key(self, packed: bytes) -> APIKey:
+        _, _, high, low, _ = _unpack_head(packed)
+        key = _decoder.decode(memoryview(packed)[_KEY])
+        return msgspec.structs.replace(
+            key,
+            id=key_id_text(of_halves(high, low)),
+            claims=None if key.claims is None else json.loads(key.claims),
+            _get=self._get,
         )
+
+    def _grant(self, packed: bytes) -> Grant:
+        return Grant.of(self._key_of(packed).scopes)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from keyledger.api_key import APIKey
-from keyledger.cached_key import Unpacker
+from keyledger.cached_key import Entry
 from keyledger.domain.digest import Peppers
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.instruments.figure import Figure
@@ -25,9 +25,8 @@ class Memory:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._settings = settings
-        self._unpacker = Unpacker()
         self.lease = Lease(settings.lease_seconds, monotonic)
-        self.cache = KeyCache(max(1, settings.cache_entries), self._unpacker)
+        self.cache: KeyCache[Entry] = KeyCache(max(1, settings.cache_entries))
         self._feed = FeedThread(
             database,
             self.cache,
@@ -45,7 +44,6 @@ class Memory:
         """Who decides on secrets; `get` is how the keys that are found are reloaded."""
         if not self._settings.cache_entries:
             return Verifier(views, peppers, recorder, get)
-        self._unpacker.get = get
         return CachingVerifier(
             views,
             peppers,

@@ -9,25 +9,26 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from keyledger.api_key import APIKey, api_key
-from keyledger.cached_key import pack
+from keyledger.cached_key import Entries, Entry, pack
 from keyledger.domain import arguments
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import REFUSALS, InvalidArgument, LedgerUnavailable
+from keyledger.domain.ids import halves, of_halves
 from keyledger.domain.scopes import Grant
-from keyledger.domain.secret import LENGTH, id_digits, parse
+from keyledger.domain.secret import ID, LENGTH, parse
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.database import one_call
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.infrastructure.verifying.clock import Clock
-from keyledger.infrastructure.verifying.key_cache import Entry, Fill, KeyCache
+from keyledger.infrastructure.verifying.key_cache import Fill, KeyCache, Refusing
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Code, Verification
 
 _NO_USE = Use()
 _SALT_BYTES = 16
-_MALFORMED = Verification(valid=False, code="malformed")
-_NOT_FOUND = Verification(valid=False, code="not_found")
+_MALFORMED = Verification.of("malformed")
+_NOT_FOUND = Verification.of("not_found")
 _PLAIN = (tuple, list, set, frozenset)
 _MESSAGES: dict[Code, str] = {
     "malformed": "the text is not an API key's secret",
@@ -53,7 +54,7 @@ class Attempt:
     def record(self, recorder: UseRecorder, outcome: Outcome) -> None:
         """Record what it comes to, once."""
         if outcome != self.recorded:
-            recorder.record(self.key_id, outcome, self.use)
+            recorder.record(*halves(self.key_id), outcome, self.use)
             self.recorded = outcome
 
 
@@ -86,20 +87,20 @@ class Verifier:
         """Whether also what is decided from memory waits for PostgreSQL, to record the use."""
         return self._recorder.waits
 
-    def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
+    def verify(self, secret: object, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """What becomes of a secret. Raises LedgerUnavailable when that cannot be decided."""
-        found = self.verify_at_once(secret, scopes=scopes, use=use)
-        return self.settle(found) if isinstance(found, Attempt) else found
+        found = self.verify_at_once(secret, scopes, use)
+        return found if found.__class__ is Verification else self.settle(found)  # type: ignore[arg-type]
 
     def verify_at_once(
-        self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None
+        self, secret: object, scopes: Iterable[str] = (), use: Use | None = None
     ) -> Verification | Attempt:
         """The same without waiting for PostgreSQL; an attempt to be settled where it has to be asked."""
         return _attempt(secret, wanted_scopes(scopes), use)
 
-    def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
+    def authenticate(self, secret: object, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """The key of a secret. Raises the subclass of InvalidAPIKey for the reason, or LedgerUnavailable."""
-        return accepted(self.verify(secret, scopes=scopes, use=use))
+        return accepted(self.verify(secret, scopes, use))
 
     def settle(self, attempt: Attempt) -> Verification:
         """What PostgreSQL says to an attempt. Raises LedgerUnavailable."""
@@ -111,7 +112,7 @@ class Verifier:
         code = _with_scopes(_code(view), view.scopes, attempt.wanted) if right else "not_found"
         attempt.record(self._recorder, code)
         key = api_key(view, self._get) if right else None
-        return Verification(valid=code == "valid", code=code, api_key=key)
+        return Verification.of(code, key)
 
 
 class CachingVerifier(Verifier):
@@ -128,7 +129,7 @@ class CachingVerifier(Verifier):
         recorder: UseRecorder,
         get: Callable[[str], APIKey],
         *,
-        cache: KeyCache,
+        cache: KeyCache[Entry],
         lease: Lease,
         news: News,
         clock: Clock,
@@ -141,11 +142,12 @@ class CachingVerifier(Verifier):
         self._news = news
         self._clock = clock
         self._timeout_seconds = timeout_seconds
+        self._entries = Entries(cache, get)
         # Nobody knows where in memory a secret of his is looked for, so how long that takes tells him nothing.
         self._salted = hashlib.sha256(os.urandom(_SALT_BYTES))
 
     def verify_at_once(
-        self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None
+        self, secret: object, scopes: Iterable[str] = (), use: Use | None = None
     ) -> Verification | Attempt:
         """The same from memory alone; an attempt to be settled where PostgreSQL has to be asked."""
         wanted = wanted_scopes(scopes) if scopes != () else ()
@@ -157,33 +159,44 @@ class CachingVerifier(Verifier):
             return _MALFORMED
         salted = self._salted.copy()
         salted.update(secret.encode())
-        digest, cache, lease, clock = salted.digest(), self._cache, self._lease, self._clock
-        entry = cache.get(digest, id_digits(secret))
-        if entry is None:
+        cache, entries, digits = self._cache, self._entries, secret[ID]
+        entry = cache.ready.recent.get(digits) or entries.make(digits)
+        if entry.digest != salted.digest():
             return self._attempt_at_unknown(secret, wanted, use)
+        lease, clock, code = self._lease, self._clock, entry.code
         now = clock()
         if now >= lease.until or entry.expires_at <= now + lease.ahead_seconds:
-            return Attempt(entry.key_id, secret, wanted, use)
-        answer: Verification = entry.answer
-        if wanted and answer.valid and not _grant(entry).allows(wanted):
-            answer = Verification(valid=False, code="insufficient_scope", api_key=answer.api_key)
-        self._recorder.record(entry.key_id, cast("Outcome", answer.code), use)
+            return Attempt(of_halves(entry.high, entry.low), secret, wanted, use)
+        if wanted and code == "valid" and not entries.grant(entry.packed).allows(wanted):
+            code = "insufficient_scope"
+        self._recorder.record(entry.high, entry.low, code, use)
         # Last of all, and in this order, as the feed drops before it extends. A use that is overtaken here stays
         # on record; the other way round, one that is accepted could be lost.
-        if clock() < lease.until and (entry.live or (entry.live is None and cache.holds(entry))):
+        if clock() < lease.until and (
+            cache.keys.recent.get(digits) is entry.packed or cache.keeps(digits, entry.packed)
+        ):
             cache.hits += 1
-            return answer
-        attempt = Attempt(entry.key_id, secret, wanted, use)
-        attempt.recorded = cast("Outcome", answer.code)
+            return entry.answer if code is entry.code and entry.answer else entries.answer(entry, code)
+        attempt = Attempt(of_halves(entry.high, entry.low), secret, wanted, use)
+        attempt.recorded = code
         return attempt
 
     def _attempt_at_unknown(self, secret: str, wanted: tuple[str, ...], use: Use) -> Verification | Attempt:
-        """What is not in memory: garbage, a key that is known not to be there, or a question."""
+        """What is no secret of those in memory: garbage, a secret that is known to be wrong, or a question.
+
+        A wrong one goes the same way whether its key exists or not, so how long that takes does not tell.
+        """
         attempt = _attempt(secret, wanted, use)
-        if isinstance(attempt, Attempt) and self._cache.is_absent(id_digits(secret)) and self._lease.holds:
-            self._cache.hits += 1
-            return _NOT_FOUND
-        return attempt
+        if not isinstance(attempt, Attempt):
+            return attempt
+        refusing = self._cache.refusing(secret[ID])
+        if refusing is None or not self._lease.holds:
+            return attempt
+        if self._peppers.matches(refusing.digest, attempt.key_id, secret):
+            return attempt
+        self._recorder.refuse(*halves(attempt.key_id), use, known=refusing.known)
+        self._cache.hits += 1
+        return _NOT_FOUND
 
     def settle(self, attempt: Attempt) -> Verification:
         """Read the key, as often as it changes meanwhile, under a lease. Raises LedgerUnavailable."""
@@ -200,17 +213,19 @@ class CachingVerifier(Verifier):
 
     def _fill(self, attempt: Attempt) -> Verification | None:
         """What PostgreSQL says of a key, kept for the next time; None where that is not to be believed."""
-        fill = self._cache.fill(id_digits(attempt.secret))
+        fill = self._cache.fill(attempt.secret[ID])
         try:
             found = self._views.fill(attempt.key_id)
             right = self._peppers.matches(found.digest, attempt.key_id, attempt.secret)
             if found.server is None or found.server != fill.server or not self._lease.holds or not fill.live:
                 return None
             if found.view is None:
-                self._cache.store_absent(fill)
+                self._cache.store_refusing(fill, Refusing(digest=self._peppers.nobodys, known=False))
                 return _NOT_FOUND
             if not right:
                 attempt.record(self._recorder, "not_found")
+                if found.digest is not None:
+                    self._cache.store_refusing(fill, Refusing(digest=found.digest, known=True))
                 return _NOT_FOUND
             return self._kept(fill, found.view, attempt)
         finally:
@@ -220,12 +235,12 @@ class CachingVerifier(Verifier):
         key, found = api_key(view, self._get), _code(view)
         code = _with_scopes(found, view.scopes, attempt.wanted)
         attempt.record(self._recorder, code)
-        self._cache.store(fill, self._digest(attempt.secret), pack(view.id, found, key, view.claims))
+        self._cache.store(fill, pack(self._digest(attempt.secret), view.id, found, key, view.claims))
         # Last of all, as from memory: the answer may have been on its way for long.
         now, lease = self._clock(), self._lease
         expired = view.expiration is not None and view.expiration.timestamp() <= now + lease.ahead_seconds
         if now < lease.until and fill.live and not (expired and code == "valid"):
-            return Verification(valid=code == "valid", code=code, api_key=key)
+            return Verification.of(code, key)
         return None
 
     def _digest(self, secret: str) -> bytes:
@@ -266,12 +281,6 @@ def _attempt(secret: object, wanted: tuple[str, ...], use: Use | None) -> Verifi
 def _check_use(use: object) -> None:
     if use is not None and not isinstance(use, Use):
         raise InvalidArgument("use", "a Use or None")
-
-
-def _grant(entry: Entry) -> Grant:
-    if entry.grant is None:
-        entry.grant = Grant.of(entry.answer.api_key.scopes)
-    return entry.grant
 
 
 def _code(view: KeyView) -> Outcome:

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from keyledger.domain.events import Event, KeyUsed, UsesLost
-from keyledger.domain.ids import new_uuid
-from keyledger.domain.use import NotedUse, Outcome, Use, clean, moment_of, pack
+from keyledger.domain.ids import new_uuid, new_uuids
+from keyledger.domain.use import NotedUse, Outcome, Use, cleaned, moment_of, pack
 from keyledger.infrastructure.codec import EventCodec
 
 T = TypeVar("T")
@@ -21,8 +21,9 @@ USES_PER_EVENT = 10_000
 CHARACTERS_PER_EVENT = 1_000_000
 BYTES_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
 
-Pending = tuple[UUID, int, Outcome, Use, int]
-"""A use that waits: its key, when it was (ns since 1970), how it ended, its request, its slot in the journal."""
+Pending = tuple[int, int, int, Outcome, Use, int]
+"""A use that waits: the high and the low half of its key's id, when it was (ns since 1970), how it ended, its
+request, its slot in the journal. To make a UUID of each would cost more than all the rest."""
 
 NO_SLOT = -1
 
@@ -53,20 +54,21 @@ class _Part(msgspec.Struct, gc=False):
     slots: list[int]
 
 
-def used(codec: EventCodec, pending: Iterable[Pending], unlisted: Counter[UUID] | None = None) -> list[Flush]:
+def used(codec: EventCodec, pending: Iterable[Pending], unlisted: Counter[int] | None = None) -> list[Flush]:
     """The flushes of uses, as few events as may be, in an order in which no two flushes deadlock.
 
-    `unlisted` counts refused attempts by key beyond those that are among the uses.
+    `unlisted` counts refused attempts, by the key's number, beyond those that are among the uses.
     """
-    by_key: dict[int, tuple[UUID, list[Pending]]] = {}  # by number: a UUID's own hash and order are slow
+    by_key: dict[int, list[Pending]] = {}
     for use in pending:
-        by_key.setdefault(use[0].int, (use[0], []))[1].append(use)
-    for key_id in unlisted or ():
-        by_key.setdefault(key_id.int, (key_id, []))
+        by_key.setdefault(use[0] << 64 | use[1], []).append(use)
+    for number in unlisted or ():
+        by_key.setdefault(number, [])
     layers: dict[int, list[_Part]] = {}
+    ids = new_uuids()
     for number in sorted(by_key):
-        key_id, uses = by_key[number]
-        for layer, part in enumerate(_parts(codec, key_id, uses, unlisted[key_id] if unlisted else 0)):
+        key_id, refused = UUID(int=number), unlisted[number] if unlisted else 0
+        for layer, part in enumerate(_parts(codec, ids, key_id, by_key[number], refused)):
             layers.setdefault(layer, []).append(part)  # a flush has one event of a key at most
     return [flush for parts in layers.values() for flush in _flushes(parts)]
 
@@ -92,25 +94,27 @@ def _flushes(parts: Sequence[_Part]) -> Iterator[Flush]:
         )
 
 
-def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) -> Iterator[_Part]:
+def _parts(
+    codec: EventCodec, ids: Iterator[UUID], key_id: UUID, uses: list[Pending], unlisted: int
+) -> Iterator[_Part]:
     if len(uses) > USES_PER_EVENT:
-        yield from _parts(codec, key_id, uses[:USES_PER_EVENT], unlisted)
-        yield from _parts(codec, key_id, uses[USES_PER_EVENT:], 0)
+        yield from _parts(codec, ids, key_id, uses[:USES_PER_EVENT], unlisted)
+        yield from _parts(codec, ids, key_id, uses[USES_PER_EVENT:], 0)
         return
-    noted: list[NotedUse] = [(moment // 1000, outcome, use) for _, moment, outcome, use, _ in uses]
+    noted: list[NotedUse] = [(moment // 1000, outcome, use) for _, _, moment, outcome, use, _ in uses]
     start = noted[0][0] if noted else time.time_ns() // 1000
     texts, rows = pack(noted, start)
     if len(uses) > 1 and sum(map(len, texts)) > CHARACTERS_PER_EVENT:
         half = len(uses) // 2
-        yield from _parts(codec, key_id, uses[:half], unlisted)
-        yield from _parts(codec, key_id, uses[half:], 0)
+        yield from _parts(codec, ids, key_id, uses[:half], unlisted)
+        yield from _parts(codec, ids, key_id, uses[half:], 0)
         return
     began = moment_of(start)
     event: Event = KeyUsed(
-        id=new_uuid(),
+        id=next(ids),
         occurred_at=began,
         actor=None,
-        texts=tuple([clean(text) for text in texts]),
+        texts=cleaned(texts),
         rows=rows,
         refused_unlisted=unlisted,
     )
@@ -119,7 +123,7 @@ def _parts(codec: EventCodec, key_id: UUID, uses: list[Pending], unlisted: int) 
     if accepted and accepted != [start]:  # one use is what most have where the keys are many
         first_used_at, last_used_at = moment_of(min(accepted)), moment_of(max(accepted))
     entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)
-    yield _Part(entry, len(uses), [use[4] for use in uses if use[4] != NO_SLOT])
+    yield _Part(entry, len(uses), [use[5] for use in uses if use[5] != NO_SLOT])
 
 
 def _slices(items: Sequence[T], size: Callable[[T], int], most: int, count: int) -> Iterator[Sequence[T]]:

@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from uuid import UUID
 
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.use import Outcome, Use
@@ -24,10 +23,12 @@ class GroupCommit:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def wait(self, key_id: UUID, moment: int, outcome: Outcome, use: Use, timeout_seconds: float) -> None:
+    def wait(
+        self, high: int, low: int, moment: int, outcome: Outcome, use: Use, *, timeout_seconds: float
+    ) -> None:
         """Return when the use is stored. Raises LedgerUnavailable, also when that is not known in time."""
         future: Future[None] = Future()
-        self._waiting.append(((key_id, moment, outcome, use, NO_SLOT), future))
+        self._waiting.append(((high, low, moment, outcome, use, NO_SLOT), future))
         self._wake.set()
         try:
             future.result(timeout_seconds)

@@ -67,16 +67,19 @@ class UseJournal:
             high[slot] = 0
             marks[slot] = 0
 
-    def shed(self, key_id: UUID) -> bool:
-        """Count a use that is not kept; False where the keys are too many for it. For one thread at a time."""
-        place = self._shed.get(key_id.int)
+    def shed(self, number: int) -> bool:
+        """Count a use of a key that is not kept; False where the keys are too many for it.
+
+        For one thread at a time.
+        """
+        place = self._shed.get(number)
         if place is None:
             if not self._shed_free:
                 return False
-            place = self._shed[key_id.int] = self._shed_free.pop()
+            place = self._shed[number] = self._shed_free.pop()
             self._shed_counts[place] = 0
-            self._shed_low[place] = key_id.int & _LOW
-            self._shed_high[place] = key_id.int >> 64
+            self._shed_low[place] = number & _LOW
+            self._shed_high[place] = number >> 64
         self._shed_counts[place] += 1
         return True
 

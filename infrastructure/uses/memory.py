@@ -22,8 +22,8 @@ from keyledger.infrastructure.uses.store import UseStore
 
 _log = logging.getLogger("keyledger.uses")
 
-Record = Callable[[UUID, Outcome, Use], None]
-"""Takes note of a use of a key."""
+Record = Callable[[int, int, Outcome, Use], None]
+"""Takes note of a use of a key, of whose id it gets the high and the low half: a UUID would have to be made."""
 
 SHED_KEYS = 65_536
 _DRAIN_USES = 20_000
@@ -63,6 +63,7 @@ class UseMemory:
         self.uses_shed = 0
         self._codec = codec
         self._refused = refused
+        self._unknown = refused.like()
         self._wake = wake
         self._limit_uses = limit_uses
         self._many_uses = many_uses
@@ -82,7 +83,7 @@ class UseMemory:
         """What takes note of a use. It is the hot path: it takes no lock, and what it needs are its variables."""
         self._journal = journal
         pending, refuse, make_room = self._pending, self.refuse, self._make_room
-        append, next_slot, mask, low, high = (
+        append, next_slot, mask, lows, highs = (
             pending.append,
             journal.next_slot,
             journal.mask,
@@ -90,30 +91,33 @@ class UseMemory:
             journal.high,
         )
 
-        def record(key_id: UUID, outcome: Outcome, use: Use) -> None:
+        def record(high: int, low: int, outcome: Outcome, use: Use) -> None:
             now = clock_ns()
             if outcome != "valid":
-                refuse(key_id, now, outcome, use)
+                refuse(high, low, now, outcome, use)
                 return
-            if len(pending) >= self._crowd and not make_room(key_id):
+            if len(pending) >= self._crowd and not make_room(high << 64 | low):
                 return
             slot = next_slot() & mask
-            number = key_id.int
-            low[slot] = number & 0xFFFF_FFFF_FFFF_FFFF
-            high[slot] = number >> 64
-            append((key_id, now, outcome, use, slot))
+            lows[slot] = low
+            highs[slot] = high
+            append((high, low, now, outcome, use, slot))
             if self.closed:  # asked after the adding: what the last flush did not see is not accepted
                 raise LedgerClosed("the ledger was closed")
 
         return record
 
-    def refuse(self, key_id: UUID, now: int, outcome: Outcome, use: Use) -> None:
-        """Take note of a refused attempt, or count it. Raises LedgerClosed."""
-        if self._refused.lists(key_id):
+    def refuse(self, high: int, low: int, now: int, outcome: Outcome, use: Use, *, known: bool = True) -> None:
+        """Take note of a refused attempt, or count it. Raises LedgerClosed.
+
+        Where no key of the id is known there is no stream for it: the same is done, and leaves nothing.
+        """
+        attempts, number = self._refused if known else self._unknown, high << 64 | low
+        if attempts.lists(number) and known:
             if len(self) < self._limit_uses:
-                self._pending.append((key_id, now, outcome, use, NO_SLOT))
+                self._pending.append((high, low, now, outcome, use, NO_SLOT))
             else:
-                self._refused.count(key_id)
+                attempts.count(number)
         if self.closed:
             raise LedgerClosed("the ledger was closed")
 
@@ -121,6 +125,7 @@ class UseMemory:
         """Store all that there is now. Raises LedgerUnavailable, and keeps what is not stored."""
         self._store_all(store, source)  # while this fails, what comes after stays where it is bounded
         self._flush_shed(store, source)
+        self._unknown.take_unlisted()
         rest = len(self._pending)
         while rest > 0 or self._refused.unlisted:
             self._drain()
@@ -132,7 +137,7 @@ class UseMemory:
         self._number += 1
         return self._number
 
-    def _make_room(self, key_id: UUID) -> bool:
+    def _make_room(self, number: int) -> bool:
         """With many uses waiting, have them stored; at the limit, count this one as shed, and return False.
 
         Raises LedgerUnavailable where even that cannot be counted.
@@ -143,7 +148,7 @@ class UseMemory:
             return True
         with self._shedding:
             assert self._journal is not None
-            if not self._journal.shed(key_id):
+            if not self._journal.shed(number):
                 raise LedgerUnavailable(
                     "uses come faster than PostgreSQL stores them; no more are accepted for now"
                 )

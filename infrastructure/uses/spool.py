@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 from keyledger.domain.errors import LedgerUnavailable
+from keyledger.domain.ids import halves
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.uses import frames as use_frames
@@ -203,7 +204,7 @@ def _flushes(codec: EventCodec, data: bytes, start: int) -> Iterator[tuple[int, 
             some, begin = [], end
             keys.clear()
         moment, outcome, use = frame.use
-        some.append((frame.key_id, moment * 1000, outcome, use, NO_SLOT))
+        some.append((*halves(frame.key_id), moment * 1000, outcome, use, NO_SLOT))
         keys[frame.key_id] += 1
         end = frame.end
     if some:

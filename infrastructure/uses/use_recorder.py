@@ -121,6 +121,15 @@ class UseRecorder:
             Figure.gauge("spool.size", "By", "Spooled uses that wait to be stored", self._spool_bytes),
         )
 
+    def refuse(self, high: int, low: int, use: Use, *, known: bool) -> None:
+        """Take note of a wrong secret. Where no key of the id is known, the same is done and leaves nothing.
+
+        Raises LedgerClosed.
+        """
+        if self.record == self._record_first:
+            self._prepare()
+        self._memory.refuse(high, low, self._clock_ns(), "not_found", use, known=known)
+
     def flush(self) -> None:
         """Store everything recorded so far. Raises LedgerUnavailable, and keeps what is not stored."""
         with self._flushing:
@@ -147,11 +156,11 @@ class UseRecorder:
             waiting = self.depth or f"{self._spool_bytes()} bytes of"
             raise LedgerUnavailable(f"{waiting} recorded uses are not stored: {error}") from None
 
-    def _record_first(self, key_id: UUID, outcome: Outcome, use: Use) -> None:
+    def _record_first(self, high: int, low: int, outcome: Outcome, use: Use) -> None:
         if self._closed:
             raise LedgerClosed("the ledger was closed")
         self._prepare()
-        self.record(key_id, outcome, use)
+        self.record(high, low, outcome, use)
 
     def _prepare(self) -> None:
         levels = {"buffered": self._buffered, "spooled": self._spooled, "audit_required": self._audited}
@@ -167,24 +176,25 @@ class UseRecorder:
         folder = self._new_folder()
         spool = self._spool = Spool(folder, self._options.spool_limit_bytes)
 
-        def record(key_id: UUID, outcome: Outcome, use: Use) -> None:
+        def record(high: int, low: int, outcome: Outcome, use: Use) -> None:
             if outcome != "valid":
-                self._memory.refuse(key_id, self._clock_ns(), outcome, use)
+                self._memory.refuse(high, low, self._clock_ns(), outcome, use)
                 return
-            spool.write(key_id, self._clock_ns() // 1000, outcome, use)
+            spool.write(UUID(int=high << 64 | low), self._clock_ns() // 1000, outcome, use)
             if self._closed:  # asked after the writing, as above
                 raise LedgerClosed("the ledger was closed")
 
         return record
 
     def _audited(self) -> Record:
-        def record(key_id: UUID, outcome: Outcome, use: Use) -> None:
+        def record(high: int, low: int, outcome: Outcome, use: Use) -> None:
             if outcome != "valid":
-                self._memory.refuse(key_id, self._clock_ns(), outcome, use)
+                self._memory.refuse(high, low, self._clock_ns(), outcome, use)
                 return
             if self._closed:
                 raise LedgerClosed("the ledger was closed")
-            self._group.wait(key_id, self._clock_ns(), outcome, use, self._database.remaining_seconds())
+            remaining = self._database.remaining_seconds()
+            self._group.wait(high, low, self._clock_ns(), outcome, use, timeout_seconds=remaining)
 
         return record
 

@@ -5,7 +5,7 @@ Everything that is decided about answers is decided here; who carries questions 
 """
 
 import logging
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
@@ -70,7 +70,7 @@ class Link(Protocol):
 class Feed:
     """Keeps a cache and a lease true to the primary, answer by answer. One question at a time."""
 
-    def __init__(self, cache: KeyCache, lease: Lease, clock: Clock) -> None:
+    def __init__(self, cache: KeyCache[Any], lease: Lease, clock: Clock) -> None:
         self._cache = cache
         self._lease = lease
         self._clock = clock

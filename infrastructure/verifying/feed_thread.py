@@ -8,6 +8,7 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -39,7 +40,7 @@ class FeedThread:
     def __init__(
         self,
         database: Database,
-        cache: KeyCache,
+        cache: KeyCache[Any],
         lease: Lease,
         clock: Clock,
         *,

@@ -1,42 +1,28 @@
-"""Keys in memory: many as packed bytes, and those in use now ready to be answered with.
-
-An entry is found by the digest of a whole secret, and only right secrets have one. Nothing here is tracked by the
-garbage collector but the few that are in use: a million keys cost it nothing.
-"""
+"""Keys in memory, as bytes: a million of them cost the garbage collector nothing."""
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
-from uuid import UUID
+from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 import msgspec
 
-from keyledger.domain.scopes import Grant
-from keyledger.domain.use import Outcome
+from keyledger.domain.digest import Digest
 from keyledger.infrastructure.verifying.generations import Generations
 
-DIGEST_BYTES = 32
+T = TypeVar("T")
+
 READY_ENTRIES = 10_000
-ABSENT_ENTRIES = 10_000
-_UNPACKINGS = 8
+REFUSING_ENTRIES = 10_000
 
 
-class Entry(msgspec.Struct, kw_only=True, gc=False):
-    """What is known of a secret. Whoever has an entry looks whether it is still `live` before he uses it.
+class Refusing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The digest that secrets of an id are held against; `known` is False where there is no key of the id.
 
-    `expires_at` is in Unix seconds, infinite where time changes nothing; `answer` is what the caller gets; `grant`
-    is what its scopes allow, once somebody has asked. `live` is None for one that was unpacked for one use: then
-    the cache knows it.
+    Then it is one that no secret has: to refuse a secret takes the same work, whether its key exists or not.
     """
 
-    digits: str
-    key_id: UUID
-    code: Outcome
-    expires_at: float
-    answer: Any
-    packed: bytes
-    grant: Grant | None = None
-    live: bool | None = None
+    digest: Digest
+    known: bool
 
 
 class Fill:
@@ -53,13 +39,15 @@ class Fill:
         self.live = server is not None
 
 
-class KeyCache:
-    """Entries by the digest of their secret, at most so many. Keys go by the id's digits in their secret."""
+class KeyCache(Generic[T]):
+    """What is known of keys, at most so many, by the id's digits in their secrets.
 
-    def __init__(self, limit: int, build: Callable[[str, bytes], Entry]) -> None:
-        """`build` makes an entry of the digits, and of what was packed behind the digest."""
+    Whoever has what is kept of a key, or what was made of it, looks before he answers with it whether that is
+    still what is kept.
+    """
+
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._build = build
         self.hits = 0
         self.misses = 0
         self.begin()
@@ -69,23 +57,32 @@ class KeyCache:
         self._lock = threading.Lock()
         self._server: str | None = None
         self._fills: dict[str, list[Fill]] = {}
-        self._packed: Generations[str, bytes] = Generations(self._limit)
-        self._ready: Generations[bytes, Entry] = Generations(min(self._limit, READY_ENTRIES))
-        self._digests: dict[str, bytes] = {}
-        self._absent: Generations[str, bool] = Generations(min(self._limit, ABSENT_ENTRIES))
-        self._unpackings = 0
+        self.keys: Generations[str, bytes] = Generations(self._limit)
+        """For speed, `keys.recent` is open to a reader without a lock, and so is `ready.recent`."""
+        self.ready: Generations[str, T] = Generations(min(self._limit, READY_ENTRIES))
+        """What was made of what is kept of the keys in use; it may be out of date."""
+        self._refusing: Generations[str, Refusing] = Generations(min(self._limit, REFUSING_ENTRIES))
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self.keys)
 
-    def get(self, digest: bytes, digits: str) -> Entry | None:
-        """The entry of a secret; None where PostgreSQL has to be asked."""
-        entry = self._ready.recent.get(digest)
-        return self._find(digest, digits) if entry is None else entry
+    def get(self, digits: str) -> bytes | None:
+        """What is kept of a key, which is recent from now on; None where PostgreSQL has to be asked."""
+        with self._lock:
+            return self.keys.get(digits)
 
-    def holds(self, entry: Entry) -> bool:
-        """Whether an entry that was unpacked for one use is what is known still; at times False in doubt."""
-        return self._packed.recent.get(entry.digits) is entry.packed
+    def make_ready(self, digits: str, made: T) -> None:
+        """Have at hand what was made of what is kept of a key."""
+        with self._lock:
+            self.ready.put(digits, made)
+
+    def keeps(self, digits: str, packed: bytes) -> bool:
+        """Whether this very object is what is kept of a key; if not, what was made of it is not ready any more."""
+        with self._lock:
+            if self.keys.get(digits) is packed:
+                return True
+            self.ready.pop(digits)
+        return False
 
     def fill(self, digits: str) -> Fill:
         """Take note, before it is sent, of a question about a key; `finish` must follow."""
@@ -94,25 +91,22 @@ class KeyCache:
             self._fills.setdefault(digits, []).append(fill)
         return fill
 
-    def store(self, fill: Fill, digest: bytes, packed: bytes) -> None:
+    def store(self, fill: Fill, packed: bytes) -> None:
         """Keep the answer to a question, unless it is not to be believed."""
         with self._lock:
             if fill.live:
-                self._retire(fill.digits)
-                self._packed.put(fill.digits, digest + packed)
+                self.keys.put(fill.digits, packed)
 
-    def is_absent(self, digits: str) -> bool:
-        """Whether it is known that there is no such key."""
-        if digits in self._absent.recent:
-            return True
+    def refusing(self, digits: str) -> Refusing | None:
+        """What wrong secrets of a key, or of no key, are told by; None where PostgreSQL has to be asked."""
         with self._lock:
-            return self._absent.get(digits) is not None
+            return self._refusing.get(digits)
 
-    def store_absent(self, fill: Fill) -> None:
-        """Keep that there is no such key, unless that is not to be believed."""
+    def store_refusing(self, fill: Fill, refusing: Refusing) -> None:
+        """Keep what a wrong secret was told by, unless that is not to be believed."""
         with self._lock:
             if fill.live:
-                self._absent.put(fill.digits, True)
+                self._refusing.put(fill.digits, refusing)
 
     def finish(self, fill: Fill) -> None:
         """Forget a question."""
@@ -132,9 +126,8 @@ class KeyCache:
         """Forget keys that changed, and have what is on its way about them not believed."""
         for digits in changed:
             with self._lock:
-                self._packed.pop(digits)
-                self._absent.pop(digits)
-                self._retire(digits)
+                self.keys.pop(digits)
+                self._refusing.pop(digits)
                 for fill in self._fills.pop(digits, ()):
                     fill.live = False
 
@@ -146,41 +139,5 @@ class KeyCache:
                 for fill in fills:
                     fill.live = False
             self._fills = {}
-            for digits in tuple(self._digests):
-                self._retire(digits)
-            self._packed = Generations(self._limit)
-            self._absent = Generations(min(self._limit, ABSENT_ENTRIES))
-
-    def _find(self, digest: bytes, digits: str) -> Entry | None:
-        packed = self._packed.recent.get(digits)
-        if packed is None:
-            with self._lock:
-                packed = self._packed.get(digits)
-        if packed is None or not packed.startswith(digest):
-            return None
-        entry = self._build(digits, packed)
-        self._unpackings += 1
-        if self._unpackings % _UNPACKINGS:  # to keep each would cost more than to unpack those that are used again
-            return entry
-        with self._lock:
-            if self._packed.get(digits) is not packed:  # it changed while the entry was built
-                return None
-            return self._make_ready(digest, entry)
-
-    def _make_ready(self, digest: bytes, entry: Entry) -> Entry:
-        ready = self._ready.get(digest)
-        if ready is not None:
-            return ready
-        entry.live = True
-        forgotten = self._ready.put(digest, entry)
-        self._digests[entry.digits] = digest
-        if forgotten is not None:  # a later change would not find it
-            forgotten.live = False
-            self._digests.pop(forgotten.digits, None)
-        return entry
-
-    def _retire(self, digits: str) -> None:
-        digest = self._digests.pop(digits, None)
-        entry = None if digest is None else self._ready.pop(digest)
-        if entry is not None:
-            entry.live = False
+            self.keys = Generations(self._limit)
+            self._refusing = Generations(min(self._limit, REFUSING_ENTRIES))

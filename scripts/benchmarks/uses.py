@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from keyledger import KeyLedger, Settings, Use
-from keyledger.domain.ids import new_uuid, parse_key_id
+from keyledger.domain.ids import halves, new_uuid, parse_key_id
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.uses.use_recorder import Durability, RecorderOptions, UseRecorder
@@ -68,7 +68,7 @@ def _records(dsn: str, directory: Path, key_id: UUID, scale: Scale) -> None:
     def recording(recorder: UseRecorder) -> Callable[[int], None]:
         def record(_: int) -> None:
             for _number in range(BATCH):
-                recorder.record(key_id, "valid", USE)
+                recorder.record(*halves(key_id), "valid", USE)
 
         return record
 
@@ -86,7 +86,7 @@ def _audited(dsn: str, directory: Path, key_id: UUID, scale: Scale) -> None:
     with _recorder(dsn, directory, "audit_required") as recorder, plain.callers(dsn, CALLERS) as others:
 
         def record() -> None:
-            recorder.record(key_id, "valid", USE)
+            recorder.record(*halves(key_id), "valid", USE)
 
         one = {"INSERT": lambda _: others[0].insert(), "audit_required": lambda _: record()}
         report.latency("record a use durably, 1 caller", latencies(one, scale.writes), most={})
@@ -118,7 +118,7 @@ def _flushes(dsn: str, directory: Path, scale: Scale) -> None:
 
             def flush(keys: int) -> float:
                 for number, use in enumerate(uses):
-                    recorder.record(ids[number % keys], "valid", use)
+                    recorder.record(*halves(ids[number % keys]), "valid", use)
                 start = time.perf_counter()
                 recorder.flush()
                 return time.perf_counter() - start
