@@ -45,6 +45,7 @@ class Peppers:
             if not isinstance(pepper, bytes) or len(pepper) < PEPPER_BYTES:
                 raise InvalidArgument("peppers", f"a pepper is at least {PEPPER_BYTES} random bytes")
         self._peppers = {**peppers, NO_PEPPER: b""}
+        self._keyed = {kid: hmac.new(pepper, digestmod="sha256") for kid, pepper in self._peppers.items()}
         self.current = next(iter(self._peppers))
         self.nobodys = Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))
         """One that no secret has."""
@@ -75,4 +76,6 @@ class Peppers:
         return {kid: hmac.digest(pepper, b"keyledger pepper", "sha256") for kid, pepper in self._peppers.items()}
 
     def _hmac(self, kid: str, key_id: UUID, secret: str) -> bytes:
-        return hmac.digest(self._peppers[kid], b"v1" + key_id.bytes + secret.encode("ascii"), "sha256")
+        keyed = self._keyed[kid].copy()
+        keyed.update(b"v1" + key_id.bytes + secret.encode("ascii"))
+        return keyed.digest()

@@ -39,14 +39,19 @@ PASSING = (
 """Errors that another try on another connection may not meet."""
 
 
-@contextmanager
-def one_call(called_at: float | None = None) -> Iterator[None]:
+class one_call:  # noqa: N801 - written as contextlib's are
     """Whatever runs within counts against one time-out, from `called_at` (time.monotonic; default: now)."""
-    token = _called_at.set(_called_at.get() or called_at or time.monotonic())
-    try:
-        yield
-    finally:
-        _called_at.reset(token)
+
+    __slots__ = ("_called_at", "_token")
+
+    def __init__(self, called_at: float | None = None) -> None:
+        self._called_at = called_at
+
+    def __enter__(self) -> None:
+        self._token = _called_at.set(_called_at.get() or self._called_at or time.monotonic())
+
+    def __exit__(self, *_: object) -> None:
+        _called_at.reset(self._token)
 
 
 class Database:

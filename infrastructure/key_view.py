@@ -37,7 +37,7 @@ _TREE = {
 }
 
 
-class KeyView(msgspec.Struct, frozen=True):
+class KeyView(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A key as a caller may see it: its control row without the digest, whether it has expired, its last use.
 
     The fields are in the order of the columns that the queries return.
@@ -60,7 +60,7 @@ class KeyView(msgspec.Struct, frozen=True):
     last_used_at: datetime | None
 
 
-class Filled(msgspec.Struct, frozen=True):
+class Filled(msgspec.Struct, frozen=True, gc=False):
     """What a server says of a key: the key and its secret's digest, or None for both; `server` as in an Answer."""
 
     server: str | None
@@ -115,7 +115,7 @@ class KeyViews:
     def _one(self, query: str, key_id: UUID) -> TupleRow | None:
         statement, parameters = QUERIES[query], {"id": key_id}
         return self._database.run(
-            lambda connection: connection.execute(statement, parameters, prepare=True).fetchone()
+            lambda connection: connection.execute(statement, parameters, prepare=True, binary=True).fetchone()
         )
 
 

@@ -14,7 +14,7 @@ from keyledger.infrastructure.key_view import KeyView
 _MASKED = "ak_…"
 
 
-class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False, array_like=True):
+class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """An API key as it was when it was read (Clerk's `APIKey`). Datetimes are aware, in UTC.
 
     `secret` is set only by `create`; it shows in no repr, str or pickle.

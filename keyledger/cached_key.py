@@ -1,7 +1,7 @@
 """A key as the cache keeps it, in bytes, and as a verification needs it."""
 
-import json
 import math
+import secrets
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,10 +9,11 @@ from uuid import UUID
 
 import msgspec
 
-from keyledger.api_key import APIKey
-from keyledger.domain.ids import halves, key_id_text, of_halves
+from keyledger.api_key import APIKey, api_key
+from keyledger.domain.ids import halves
 from keyledger.domain.scopes import Grant
 from keyledger.domain.use import OUTCOME_NUMBERS, OUTCOMES, Outcome
+from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.verifying.key_cache import READY_ENTRIES, KeyCache
 from keyledger.verification import Verification
 
@@ -20,10 +21,11 @@ _MADE_PER_READY = 32
 """One of so many is kept: to keep each would cost more than to make again those that are used again."""
 
 _HEAD = struct.Struct("<32sdQQB")
-_KEY = slice(_HEAD.size, None)
+_STAND_IN_BYTES = 120
+_VIEW = slice(_HEAD.size, None)
 _unpack_head = _HEAD.unpack_from
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(APIKey)
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_decoder = msgspec.msgpack.Decoder(KeyView)
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -46,15 +48,17 @@ class Entry(msgspec.Struct, gc=False):
 NOTHING = Entry(b"", 0.0, 0, 0, "not_found", b"")
 
 
-def pack(digest: bytes, key_id: UUID, code: Outcome, key: APIKey, claims: str | None) -> bytes:
-    """A key with the digest of its secret and what that was found to be: valid, revoked or expired.
+def pack(digest: bytes, view: KeyView, code: Outcome) -> bytes:
+    """A key with the digest of its secret and what that was found to be: valid, revoked or expired."""
+    waits = code == "valid" and view.expiration is not None
+    expires_at = view.expiration.timestamp() if waits and view.expiration else math.inf
+    return _HEAD.pack(digest, expires_at, *halves(view.id), OUTCOME_NUMBERS[code]) + _encoder.encode(view)
 
-    Claims stay JSON text, so that they are read as they are from a row.
-    """
-    waits = code == "valid" and key.expiration is not None
-    expires_at = key.expiration.timestamp() if waits and key.expiration else math.inf
-    head = _HEAD.pack(digest, expires_at, *halves(key_id), OUTCOME_NUMBERS[code])
-    return head + _encoder.encode(msgspec.structs.replace(key, id="", claims=claims, _get=None))
+
+def stand_in(key_id: UUID) -> bytes:
+    """What is kept where there is no key of an id: as a key is, with a digest that no secret has."""
+    digest, code = secrets.token_bytes(32), OUTCOME_NUMBERS["not_found"]
+    return _HEAD.pack(digest, math.inf, *halves(key_id), code) + bytes(_STAND_IN_BYTES)
 
 
 class Entries:
@@ -80,22 +84,12 @@ class Entries:
             self._cache.make_ready(digits, entry)
         return entry
 
-    def answer(self, entry: Entry, code: Outcome) -> Verification:
+    def answer(self, packed: bytes, code: Outcome) -> Verification:
         """What callers get; the key they get when they look at it."""
-        answer = Verification(valid=code == "valid", code=code, _found=entry.packed, _key_of=self._key_of)
-        if code is entry.code:
-            entry.answer = answer
-        return answer
+        return Verification(valid=code == "valid", code=code, _found=packed, _key_of=self._key_of)
 
     def _key(self, packed: bytes) -> APIKey:
-        _, _, high, low, _ = _unpack_head(packed)
-        key = _decoder.decode(memoryview(packed)[_KEY])
-        return msgspec.structs.replace(
-            key,
-            id=key_id_text(of_halves(high, low)),
-            claims=None if key.claims is None else json.loads(key.claims),
-            _get=self._get,
-        )
+        return api_key(_decoder.decode(memoryview(packed)[_VIEW]), self._get)
 
     def _grant(self, packed: bytes) -> Grant:
         return Grant.of(self._key_of(packed).scopes)

@@ -62,7 +62,7 @@ class Memory:
         return (
             Figure.counter("cache.hits", "{verification}", "Secrets decided on from memory", lambda: cache.hits),
             Figure.counter("cache.misses", "{verification}", "Secrets that were asked for", lambda: cache.misses),
-            Figure.gauge("cache.keys", "{key}", "Keys in memory", lambda: len(cache)),
+            Figure.gauge("cache.keys", "{key}", "Keys in memory, and ids of none", lambda: len(cache)),
             Figure.gauge(
                 "lease.age", "s", "Time since the primary was heard of", lambda: _finite(lease.age_seconds)
             ),

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from keyledger.api_key import APIKey, api_key
-from keyledger.cached_key import Entries, Entry, pack
+from keyledger.cached_key import Entries, Entry, pack, stand_in
 from keyledger.domain import arguments
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import REFUSALS, InvalidArgument, LedgerUnavailable
@@ -176,7 +176,12 @@ class CachingVerifier(Verifier):
             cache.keys.recent.get(digits) is entry.packed or cache.keeps(digits, entry.packed)
         ):
             cache.hits += 1
-            return entry.answer if code is entry.code and entry.answer else entries.answer(entry, code)
+            if code is entry.code and entry.answer is not None:
+                return entry.answer
+            answer = entries.answer(entry.packed, code)
+            if code is entry.code:
+                entry.answer = answer
+            return answer
         attempt = Attempt(of_halves(entry.high, entry.low), secret, wanted, use)
         attempt.recorded = code
         return attempt
@@ -194,7 +199,7 @@ class CachingVerifier(Verifier):
             return attempt
         if self._peppers.matches(refusing.digest, attempt.key_id, secret):
             return attempt
-        self._recorder.refuse(*halves(attempt.key_id), use, known=refusing.known)
+        self._recorder.refuse(*halves(attempt.key_id), use, known=refusing.is_of_a_key)
         self._cache.hits += 1
         return _NOT_FOUND
 
@@ -220,27 +225,30 @@ class CachingVerifier(Verifier):
             if found.server is None or found.server != fill.server or not self._lease.holds or not fill.live:
                 return None
             if found.view is None:
-                self._cache.store_refusing(fill, Refusing(digest=self._peppers.nobodys, known=False))
+                nobody = stand_in(attempt.key_id)
+                refusing = Refusing(digits=fill.digits, digest=self._peppers.nobodys, stand_in=nobody)
+                self._cache.store_refusing(fill, refusing)
                 return _NOT_FOUND
             if not right:
                 attempt.record(self._recorder, "not_found")
                 if found.digest is not None:
-                    self._cache.store_refusing(fill, Refusing(digest=found.digest, known=True))
+                    self._cache.store_refusing(fill, Refusing(digits=fill.digits, digest=found.digest))
                 return _NOT_FOUND
             return self._kept(fill, found.view, attempt)
         finally:
             self._cache.finish(fill)
 
     def _kept(self, fill: Fill, view: KeyView, attempt: Attempt) -> Verification | None:
-        key, found = api_key(view, self._get), _code(view)
+        found = _code(view)
         code = _with_scopes(found, view.scopes, attempt.wanted)
         attempt.record(self._recorder, code)
-        self._cache.store(fill, pack(self._digest(attempt.secret), view.id, found, key, view.claims))
+        packed = pack(self._digest(attempt.secret), view, found)
+        self._cache.store(fill, packed)
         # Last of all, as from memory: the answer may have been on its way for long.
         now, lease = self._clock(), self._lease
         expired = view.expiration is not None and view.expiration.timestamp() <= now + lease.ahead_seconds
         if now < lease.until and fill.live and not (expired and code == "valid"):
-            return Verification.of(code, key)
+            return self._entries.answer(packed, code)
         return None
 
     def _digest(self, secret: str) -> bytes:
@@ -290,4 +298,6 @@ def _code(view: KeyView) -> Outcome:
 
 
 def _with_scopes(code: Outcome, granted: Iterable[str], wanted: tuple[str, ...]) -> Outcome:
-    return "insufficient_scope" if code == "valid" and not Grant.of(granted).allows(wanted) else code
+    if wanted and code == "valid" and not Grant.of(granted).allows(wanted):
+        return "insufficient_scope"
+    return code

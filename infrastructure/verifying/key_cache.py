@@ -16,13 +16,20 @@ REFUSING_ENTRIES = 10_000
 
 
 class Refusing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The digest that secrets of an id are held against; `known` is False where there is no key of the id.
+    """The digest that secrets of an id are held against, and what stands for the key where there is none.
 
-    Then it is one that no secret has: to refuse a secret takes the same work, whether its key exists or not.
+    Then both are such that no secret goes with them: to refuse a secret takes the same steps, whether its key
+    exists or not, so that how long it takes does not tell.
     """
 
+    digits: str
     digest: Digest
-    known: bool
+    stand_in: bytes | None = None
+
+    @property
+    def is_of_a_key(self) -> bool:
+        """Whether there is a key of the id."""
+        return self.stand_in is None
 
 
 class Fill:
@@ -48,6 +55,7 @@ class KeyCache(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._most_refusing = max(1, min(limit // 4, REFUSING_ENTRIES))
         self.hits = 0
         self.misses = 0
         self.begin()
@@ -61,7 +69,7 @@ class KeyCache(Generic[T]):
         """For speed, `keys.recent` is open to a reader without a lock, and so is `ready.recent`."""
         self.ready: Generations[str, T] = Generations(min(self._limit, READY_ENTRIES))
         """What was made of what is kept of the keys in use; it may be out of date."""
-        self._refusing: Generations[str, Refusing] = Generations(min(self._limit, REFUSING_ENTRIES))
+        self._refusing: Generations[str, Refusing] = Generations(self._most_refusing)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -103,10 +111,17 @@ class KeyCache(Generic[T]):
             return self._refusing.get(digits)
 
     def store_refusing(self, fill: Fill, refusing: Refusing) -> None:
-        """Keep what a wrong secret was told by, unless that is not to be believed."""
+        """Keep what a wrong secret was told by, unless that is not to be believed.
+
+        Stand-ins are kept among the keys, and there are no more of them than of these.
+        """
         with self._lock:
             if fill.live:
-                self._refusing.put(fill.digits, refusing)
+                forgotten = self._refusing.put(refusing.digits, refusing)
+                if forgotten is not None and forgotten.stand_in is not None:
+                    self._forget_stand_in(forgotten)
+                if refusing.stand_in is not None:
+                    self.keys.put(refusing.digits, refusing.stand_in)
 
     def finish(self, fill: Fill) -> None:
         """Forget a question."""
@@ -140,4 +155,9 @@ class KeyCache(Generic[T]):
                     fill.live = False
             self._fills = {}
             self.keys = Generations(self._limit)
-            self._refusing = Generations(min(self._limit, REFUSING_ENTRIES))
+            self._refusing = Generations(self._most_refusing)
+
+    def _forget_stand_in(self, refusing: Refusing) -> None:
+        if self.keys.get(refusing.digits) is refusing.stand_in:
+            self.keys.pop(refusing.digits)
+        self.ready.pop(refusing.digits)

@@ -14,10 +14,11 @@ from uuid import UUID
 
 import psycopg
 
-from keyledger import APIKey, KeyLedger, Settings, Use
+from keyledger import KeyLedger, Settings, Use
 from keyledger.cached_key import pack
-from keyledger.domain.ids import key_id_text, new_uuid
+from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import ID, LENGTH, generate, parse
+from keyledger.infrastructure.key_view import KeyView
 from scripts.benchmarks import plain, report
 from scripts.benchmarks.measure import latencies
 from scripts.benchmarks.scale import Scale
@@ -109,7 +110,7 @@ def _fill(dsn: str, ledger: KeyLedger, count: int) -> str:
     for number, key_id in enumerate(ids):
         text = secrets[LENGTH * number : LENGTH * (number + 1)]
         fill = cache.fill(text[ID])
-        cache.store(fill, pack(digest(text), key_id, "valid", _key(number, key_id), None))
+        cache.store(fill, pack(digest(text), _view(number, key_id), "valid"))
         cache.finish(fill)
     megabytes = (_kilobytes() - before) * 1.024 / 1_000
     del ids
@@ -140,10 +141,10 @@ def _created(ledger: KeyLedger) -> str:
     return str(key.secret)
 
 
-def _key(number: int, key_id: UUID) -> APIKey:
+def _view(number: int, key_id: UUID) -> KeyView:
     user, now = f"user_{number:08}", datetime.now(UTC)
-    return APIKey(
-        id=key_id_text(key_id),
+    return KeyView(
+        id=key_id,
         type="api_key",
         name=f"deploys of {user}",
         subject=user,
@@ -154,10 +155,10 @@ def _key(number: int, key_id: UUID) -> APIKey:
         created_by=user,
         updated_at=now,
         expiration=None,
+        revoked_at=None,
+        revocation_reason=None,
         expired=False,
         last_used_at=None,
-        revoked=False,
-        revocation_reason=None,
     )
 
 

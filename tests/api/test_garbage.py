@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keyledger import APIKey, KeyLedger, LedgerUnavailable, Settings, Verification
 
-MALFORMED = Verification(valid=False, code="malformed")
+MALFORMED = Verification.of("malformed")
 IMPATIENT = Settings(database_timeout_seconds=1.5)
 
 

@@ -24,7 +24,7 @@ from keyledger import (
 from keyledger.domain import secret as secrets
 from keyledger.domain.ids import new_uuid
 
-UNKNOWN = Verification(valid=False, code="not_found")
+UNKNOWN = Verification.of("not_found")
 IMPATIENT = Settings(database_timeout_seconds=1.5)
 REFUSALS = {
     "malformed": MalformedAPIKey,
@@ -55,7 +55,7 @@ def test_a_valid_secret_is_accepted_with_its_key(ledger: KeyLedger, create: Call
 
     found = ledger.verify(key.secret)
 
-    assert found == Verification(valid=True, code="valid", api_key=key.reload())
+    assert found == Verification.of("valid", key.reload())
     assert ledger.authenticate(key.secret) == key.reload()
 
 

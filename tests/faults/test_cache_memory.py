@@ -10,31 +10,31 @@ KEYS = 1_000_000
 FILL = """
 import gc, hashlib, pathlib
 from datetime import UTC, datetime
-from keyledger.api_key import APIKey
-from keyledger.cached_key import Unpacker, pack
-from keyledger.domain.ids import key_id_text, new_uuid
+from keyledger.cached_key import pack
+from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import digits_of_id
+from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 
 def kilobytes():
     lines = pathlib.Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
-def key(number, key_id):
+def view(number, key_id):
     user, now = f"user_{number:08}", datetime.now(UTC)
-    return APIKey(
-        id=key_id_text(key_id), type="api_key", name=f"deploys of {user}", subject=user, description=None,
+    return KeyView(
+        id=key_id, type="api_key", name=f"deploys of {user}", subject=user, description=None,
         claims=None, scopes=("repo:read", "repo:write"), created_at=now, created_by=user, updated_at=now,
-        expiration=None, expired=False, last_used_at=None, revoked=False, revocation_reason=None,
+        expiration=None, expired=False, last_used_at=None, revoked_at=None, revocation_reason=None,
     )
 
 def keep(number):
     key_id = new_uuid()
     fill = cache.fill(digits_of_id(key_id.bytes))
-    cache.store(fill, hashlib.sha256(key_id.bytes).digest(), pack(key_id, "valid", key(number, key_id), None))
+    cache.store(fill, pack(hashlib.sha256(key_id.bytes).digest(), view(number, key_id), "valid"))
     cache.finish(fill)
 
-cache = KeyCache(keys, Unpacker())
+cache = KeyCache(keys)
 cache.open("a server")
 keep(0)
 gc.collect()

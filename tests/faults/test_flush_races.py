@@ -37,6 +37,7 @@ say(accepted)
 FLUSHER = """
 import random
 from uuid import UUID
+from keyledger.domain.ids import halves
 ledger = KeyLedger.open(dsn, settings=Settings(
     flush_interval_seconds=3600.0, database_timeout_seconds=30.0, refused_limit_per_key=flushes
 ))
@@ -46,7 +47,8 @@ hear()
 for flush in range(flushes):
     for key_id in random.sample(key_ids, len(key_ids) - 20):
         request_id = f"{name}-{flush}-{key_id}"
-        recorder.record(UUID(key_id), random.choice(["valid", "valid", "expired"]), Use(request_id=request_id))
+        outcome = random.choice(["valid", "valid", "expired"])
+        recorder.record(*halves(UUID(key_id)), outcome, Use(request_id=request_id))
     recorder.flush()
 say("flushed")
 ledger.close()

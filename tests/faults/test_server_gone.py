@@ -15,7 +15,7 @@ from faults.program import eventually, together
 from faults.proxy import Proxy
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
-from keyledger.domain.ids import parse_key_id
+from keyledger.domain.ids import halves, parse_key_id
 
 # Verifications ask as well: what is decided from memory, and for how long, has tests of its own.
 HASTY = Settings(database_timeout_seconds=1.0, flush_interval_seconds=3600.0, cache_entries=0)
@@ -209,7 +209,7 @@ def test_a_ledger_whose_close_failed_works_on_and_stores_its_uses(proxy: Proxy, 
     key = ledger.api_keys.create(name="one", subject="org_1")
     ledger.verify(str(key.secret), use=Use(request_id="before"))
     proxy.refuse()
-    ledger._recorder.record(parse_key_id(key.id), "valid", Use(request_id="away"))
+    ledger._recorder.record(*halves(parse_key_id(key.id)), "valid", Use(request_id="away"))
     with pytest.raises(LedgerUnavailable):
         ledger.close()
     proxy.refuse(False)

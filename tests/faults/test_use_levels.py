@@ -12,7 +12,7 @@ from faults.program import Program, eventually
 from faults.proxy import Proxy
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
-from keyledger.domain.ids import parse_key_id
+from keyledger.domain.ids import halves, parse_key_id
 from keyledger.domain.use import EPOCH
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
@@ -154,11 +154,11 @@ def test_a_buffered_ledger_works_on_a_full_disk(
 
 def record_many(ledger: KeyLedger, key_id: str, count: int) -> list[str]:
     """Record uses from 16 threads, past a verification that would ask PostgreSQL; returns those accepted."""
-    recorder, key = ledger._recorder, parse_key_id(key_id)
+    recorder, halves_of_key = ledger._recorder, halves(parse_key_id(key_id))
 
     def record(number: int) -> str | None:
         try:
-            recorder.record(key, "valid", Use(request_id=f"use {number}"))
+            recorder.record(*halves_of_key, "valid", Use(request_id=f"use {number}"))
         except LedgerUnavailable:
             return None
         return f"use {number}"

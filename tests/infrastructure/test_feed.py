@@ -1,7 +1,6 @@
 """The feed: what an answer of the primary does to the cache and the lease."""
 
 import logging
-import math
 from uuid import UUID
 
 import msgspec
@@ -10,7 +9,7 @@ import pytest
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import digits_of_id
 from keyledger.infrastructure.verifying.feed import Answer, Feed, Question
-from keyledger.infrastructure.verifying.key_cache import Entry, KeyCache
+from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 
 KEY, OTHER = new_uuid(), new_uuid()
@@ -23,7 +22,7 @@ class World:
     def __init__(self) -> None:
         self.now = 100.0
         self.lease = Lease(1.0, lambda: self.now)
-        self.cache = KeyCache(100, _build)
+        self.cache: KeyCache[str] = KeyCache(100)
         self.feed = Feed(self.cache, self.lease, lambda: self.now)
         self.answer = ANSWER
         self.asked: list[Question] = []
@@ -50,17 +49,11 @@ class World:
         for key in keys:
             digits = digits_of_id(key.bytes)
             fill = self.cache.fill(digits)
-            self.cache.store(fill, key.bytes * 2, b"an answer")
+            self.cache.store(fill, b"an answer")
             self.cache.finish(fill)
 
     def knows(self, key: UUID) -> bool:
-        return self.cache.get(key.bytes * 2, digits_of_id(key.bytes)) is not None
-
-
-def _build(digits: str, packed: bytes) -> Entry:
-    return Entry(
-        digits=digits, key_id=KEY, code="valid", expires_at=math.inf, answer=b"an answer", packed=packed, live=None
-    )
+        return self.cache.get(digits_of_id(key.bytes)) is not None
 
 
 @pytest.fixture

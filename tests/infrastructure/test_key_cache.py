@@ -1,68 +1,42 @@
 """Keys in memory: found by their secret, at most so many, and never longer than the feed lets them."""
 
-import math
-from uuid import UUID
-
 import pytest
 
-from keyledger.infrastructure.verifying.key_cache import ABSENT_ENTRIES, READY_ENTRIES, Entry, KeyCache
+from keyledger.domain.digest import Digest
+from keyledger.infrastructure.verifying.key_cache import READY_ENTRIES, REFUSING_ENTRIES, KeyCache, Refusing
 
-NOBODY = UUID(int=0)
-
-
-def build(digits: str, packed: bytes) -> Entry:
-    return Entry(
-        digits=digits, key_id=NOBODY, code="valid", expires_at=math.inf, answer=packed[32:], packed=packed
-    )
+DIGEST = Digest(algorithm="hmac-sha256-v1", kid="none", value=bytes(32))
 
 
-def digest(number: int) -> bytes:
-    return number.to_bytes(32)
-
-
-def opened(limit: int = 100) -> KeyCache:
-    cache = KeyCache(limit, build)
+def opened(limit: int = 100) -> KeyCache[str]:
+    cache: KeyCache[str] = KeyCache(limit)
     cache.open("a server")
     return cache
 
 
-def keep(cache: KeyCache, number: int, answer: bytes = b"an answer") -> None:
+def keep(cache: KeyCache[str], number: int, answer: bytes = b"an answer") -> None:
     fill = cache.fill(str(number))
-    cache.store(fill, digest(number), answer)
+    cache.store(fill, answer + bytes(1))
     cache.finish(fill)
 
 
-def usable(cache: KeyCache, number: int) -> bool:
-    entry = cache.get(digest(number), str(number))
-    return entry is not None and bool(entry.live or (entry.live is None and cache.holds(entry)))
+def usable(cache: KeyCache[str], number: int) -> bool:
+    packed = cache.get(str(number))
+    return packed is not None and cache.keeps(str(number), packed)
 
 
-def ready(cache: KeyCache, number: int) -> Entry:
-    """The entry that is kept unpacked, since it is used again and again."""
-    for _ in range(100):
-        entry = cache.get(digest(number), str(number))
-        assert entry is not None
-        if entry.live:
-            return entry
-    raise AssertionError("never kept")
+def in_hand(cache: KeyCache[str], number: int) -> bytes:
+    """What is kept of a key, as somebody has it who is about to answer with it."""
+    packed = cache.get(str(number))
+    assert packed is not None
+    return packed
 
 
-def test_a_key_is_found_by_the_digest_of_its_secret_and_by_no_other() -> None:
+def test_a_key_is_found_by_its_digits_and_by_no_others() -> None:
     cache = opened()
     keep(cache, 7)
-
-    found = cache.get(digest(7), "7")
-
-    assert found is not None
-    assert found.answer == b"an answer"
-    assert cache.get(digest(8), "7") is None
-    assert cache.get(digest(7), "8") is None
-
-
-def test_a_key_that_is_used_often_is_unpacked_once() -> None:
-    cache = opened()
-    keep(cache, 7)
-    assert ready(cache, 7) is ready(cache, 7)
+    assert cache.get("7") == b"an answer\0"
+    assert cache.get("8") is None
 
 
 def test_no_more_keys_are_kept_than_the_limit_and_the_last_ones_are_kept() -> None:
@@ -73,44 +47,38 @@ def test_no_more_keys_are_kept_than_the_limit_and_the_last_ones_are_kept() -> No
     assert [number for number in range(1000) if usable(cache, number)] == list(range(990, 1000))
 
 
-def test_no_more_keys_are_kept_unpacked_than_some() -> None:
+def test_what_was_made_of_no_more_keys_is_at_hand_than_some() -> None:
     cache = opened(limit=3 * READY_ENTRIES)
     for number in range(2 * READY_ENTRIES):
         keep(cache, number)
-        ready(cache, number)
-    assert len(cache._ready) <= READY_ENTRIES
-    assert len(cache._digests) <= READY_ENTRIES
+        cache.make_ready(str(number), "made of it")
+    assert len(cache.ready) <= READY_ENTRIES
     assert len(cache) == 2 * READY_ENTRIES
 
 
 @pytest.mark.parametrize("how", ["drop", "clear"])
-def test_a_key_that_changed_is_not_found_and_who_has_it_in_hand_is_told(how: str) -> None:
+def test_a_key_that_changed_is_not_found_and_who_has_it_in_hand_finds_out(how: str) -> None:
     cache = opened()
     keep(cache, 7)
-    in_use = ready(cache, 7)
-    keep(cache, 8)
-    once = cache.get(digest(8), "8")
-    assert once is not None
-    assert once.live is None
-    assert cache.holds(once)
+    cache.make_ready("7", "made of it")
+    packed = in_hand(cache, 7)
+    assert cache.keeps("7", packed)
 
-    cache.drop(["7", "8"]) if how == "drop" else cache.clear()
+    cache.drop(["7"]) if how == "drop" else cache.clear()
 
-    assert not in_use.live
-    assert not cache.holds(once)
-    assert cache.get(digest(7), "7") is None
-    assert cache.get(digest(8), "8") is None
+    assert not cache.keeps("7", packed)
+    assert cache.get("7") is None
+    assert cache.ready.get("7") is None
 
 
-def test_a_key_that_is_dropped_after_it_was_forgotten_unpacked_is_dropped_all_the_same() -> None:
-    cache = opened(limit=3)
+def test_what_is_kept_anew_is_not_what_somebody_has_in_hand_though_it_says_the_same() -> None:
+    cache = opened()
     keep(cache, 7)
-    in_use = ready(cache, 7)
-    for number in range(100, 110):
-        keep(cache, number)
-        ready(cache, number)
+    older = in_hand(cache, 7)
     cache.drop(["7"])
-    assert not in_use.live
+    keep(cache, 7)
+    assert in_hand(cache, 7) == older
+    assert not cache.keeps("7", older)
 
 
 def test_an_answer_on_its_way_is_not_kept_when_the_key_changes_meanwhile() -> None:
@@ -118,8 +86,8 @@ def test_an_answer_on_its_way_is_not_kept_when_the_key_changes_meanwhile() -> No
     fill, other = cache.fill("7"), cache.fill("8")
 
     cache.drop(["7"])
-    cache.store(fill, digest(7), b"from before")
-    cache.store(other, digest(8), b"an answer")
+    cache.store(fill, b"from before")
+    cache.store(other, b"an answer")
 
     assert not fill.live
     assert not usable(cache, 7)
@@ -131,12 +99,12 @@ def test_an_answer_on_its_way_is_not_kept_when_everything_is_forgotten_meanwhile
     fill = cache.fill("7")
     cache.clear()
     cache.open("another server")
-    cache.store(fill, digest(7), b"from before")
+    cache.store(fill, b"from before")
     assert not usable(cache, 7)
 
 
 def test_nothing_is_kept_before_the_feed_has_answered() -> None:
-    cache = KeyCache(100, build)
+    cache = KeyCache[str](100)
     keep(cache, 7)
     assert not usable(cache, 7)
 
@@ -144,45 +112,67 @@ def test_nothing_is_kept_before_the_feed_has_answered() -> None:
 def test_a_newer_answer_replaces_an_older_one() -> None:
     cache = opened()
     keep(cache, 7, b"older")
-    older = ready(cache, 7)
+    older = in_hand(cache, 7)
     keep(cache, 7, b"newer")
-    assert not older.live
-    assert ready(cache, 7).answer == b"newer"
+    assert not cache.keeps("7", older)
+    assert in_hand(cache, 7) == b"newer\0"
 
 
-def miss(cache: KeyCache, number: int) -> None:
+def miss(cache: KeyCache[str], number: int) -> Refusing:
     fill = cache.fill(str(number))
-    cache.store_absent(fill)
+    refusing = Refusing(digits=str(number), digest=DIGEST, stand_in=b"nobody" + bytes(1))
+    cache.store_refusing(fill, refusing)
     cache.finish(fill)
+    return refusing
 
 
 def test_a_key_that_is_not_there_is_remembered_until_it_is_created_or_everything_is_forgotten() -> None:
     cache = opened()
-    for number in (7, 8):
-        miss(cache, number)
-    assert (cache.is_absent("7"), cache.is_absent("8"), cache.is_absent("9")) == (True, True, False)
+    seven, eight = miss(cache, 7), miss(cache, 8)
+    assert [cache.refusing(digits) for digits in "789"] == [seven, eight, None]
     cache.drop(["7"])
-    assert (cache.is_absent("7"), cache.is_absent("8")) == (False, True)
+    assert [cache.refusing(digits) for digits in "78"] == [None, eight]
+    assert not usable(cache, 7)
     cache.clear()
-    assert not cache.is_absent("8")
+    assert cache.refusing("8") is None
 
 
 def test_that_a_key_is_not_there_is_not_believed_when_it_is_created_meanwhile() -> None:
     cache = opened()
     fill = cache.fill("7")
     cache.drop(["7"])
-    cache.store_absent(fill)
-    assert not cache.is_absent("7")
+    cache.store_refusing(fill, Refusing(digits="7", digest=DIGEST, stand_in=b"nobody"))
+    assert cache.refusing("7") is None
+    assert not usable(cache, 7)
 
 
-def test_keys_that_are_not_there_take_no_room_of_those_that_are_and_no_more_than_some() -> None:
-    cache = opened(limit=2 * ABSENT_ENTRIES)
-    keep(cache, 3 * ABSENT_ENTRIES)
-    for number in range(3 * ABSENT_ENTRIES):
+def test_keys_that_are_not_there_take_no_more_room_than_some() -> None:
+    cache = opened(limit=4 * REFUSING_ENTRIES)
+    keep(cache, 3 * REFUSING_ENTRIES)
+    for number in range(3 * REFUSING_ENTRIES):
         miss(cache, number)
-    assert len(cache._absent) == ABSENT_ENTRIES
-    assert len(cache) == 1
-    assert usable(cache, 3 * ABSENT_ENTRIES)
+    assert len(cache._refusing) == REFUSING_ENTRIES
+    assert len(cache) == 1 + REFUSING_ENTRIES
+    assert usable(cache, 3 * REFUSING_ENTRIES)
+
+
+def test_a_key_that_came_after_its_stand_in_stays_when_that_is_forgotten() -> None:
+    cache = opened(limit=8)
+    miss(cache, 7)
+    keep(cache, 7)
+    for number in (8, 9):
+        miss(cache, number)
+    assert cache.refusing("7") is None
+    assert in_hand(cache, 7) == b"an answer\0"
+
+
+def test_of_a_small_memory_most_is_for_keys_that_are_there() -> None:
+    cache = opened(limit=8)
+    for number in range(6):
+        keep(cache, number)
+    for number in range(100, 200):
+        miss(cache, number)
+    assert [number for number in range(6) if usable(cache, number)] == list(range(6))
 
 
 def test_questions_that_are_finished_leave_nothing_behind() -> None:
@@ -198,6 +188,5 @@ def test_questions_that_are_finished_leave_nothing_behind() -> None:
 def test_a_forked_child_begins_empty() -> None:
     cache = opened()
     keep(cache, 7)
-    ready(cache, 7)
     cache.begin()
     assert (len(cache), usable(cache, 7)) == (0, False)

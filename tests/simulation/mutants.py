@@ -8,14 +8,15 @@ from uuid import UUID
 from simulation.process import Parts
 
 from keyledger.api_key import api_key
-from keyledger.cached_key import pack
+from keyledger.cached_key import NOTHING, Entry, pack
 from keyledger.domain.errors import LedgerUnavailable
+from keyledger.domain.secret import ID
 from keyledger.infrastructure.verifying import barrier, feed
 from keyledger.infrastructure.verifying.feed import Answer, Feed, Link, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifier import Attempt, CachingVerifier, _code, _grant, _with_scopes
+from keyledger.verifier import Attempt, CachingVerifier, _code, _with_scopes
 
 
 def _dawdle(clock: Callable[[], float]) -> None:
@@ -60,18 +61,23 @@ class CredulousFill(CachingVerifier):
             self._cache.finish(fill)
             return super()._fill(attempt)
         fill.live = True
-        packed = pack(view.id, _code(view), api_key(view, self._get), None)
-        self._cache.store(fill, self._digest(attempt.secret), packed)
+        self._cache.store(fill, pack(self._digest(attempt.secret), view, _code(view)))
         raise LedgerUnavailable("to be tried again")
 
 
-class BlindToChanges(KeyCache):
-    """Forgets an entry, but does not tell whoever is about to answer with it."""
+class BlindToChanges(KeyCache[Entry]):
+    """Forgets a key, but does not tell whoever is about to answer with what was made of it."""
 
-    def _retire(self, digits: str) -> None:
-        digest = self._digests.pop(digits, None)
-        if digest is not None:
-            self._ready.pop(digest)
+    def keeps(self, digits: str, packed: bytes) -> bool:
+        super().keeps(digits, packed)
+        return True
+
+
+class BlindOnceReady(KeyCache[Entry]):
+    """Has what was made of a key at hand even after that changed, and does not look again."""
+
+    def keeps(self, digits: str, packed: bytes) -> bool:
+        return digits in self.ready.recent or super().keeps(digits, packed)
 
 
 class StaleFill(CachingVerifier):
@@ -83,7 +89,7 @@ class StaleFill(CachingVerifier):
             return None
         code = _with_scopes(_code(view), view.scopes, attempt.wanted)
         attempt.record(self._recorder, code)
-        return Verification(valid=code == "valid", code=code, api_key=api_key(view, self._get))
+        return Verification.of(code, api_key(view, self._get))
 
 
 class AnyServer(CachingVerifier):
@@ -98,7 +104,7 @@ class AnyServer(CachingVerifier):
 
 
 class _Renamed:
-    def __init__(self, views: Any, cache: KeyCache) -> None:
+    def __init__(self, views: Any, cache: KeyCache[Entry]) -> None:
         self._views = views if not isinstance(views, _Renamed) else views._views
         self._cache = cache
 
@@ -110,16 +116,16 @@ class _Renamed:
 class LooksFirst(CachingVerifier):
     """Looks at the lease before it records the use, and not after."""
 
-    def verify_at_once(self, secret: Any, *, scopes: Any = (), use: Any = None) -> Verification | Attempt:
-        entry = self._cache.get(self._digest(secret), secret[3:25])
+    def verify_at_once(self, secret: Any, scopes: Any = (), use: Any = None) -> Verification | Attempt:
+        entry = self._entries.make(secret[ID])
         now = self._clock()
-        if entry is None or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
-            return super().verify_at_once(secret, scopes=scopes, use=use)
-        answer: Verification = entry.answer
-        if answer.valid and not _grant(entry).allows(scopes):
-            answer = Verification(valid=False, code="insufficient_scope", api_key=answer.api_key)
-        self._recorder.record(entry.key_id, answer.code, use)  # type: ignore[arg-type]
-        return answer
+        if entry is NOTHING or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
+            return super().verify_at_once(secret, scopes, use)
+        code = entry.code
+        if code == "valid" and not self._entries.grant(entry.packed).allows(scopes):
+            code = "insufficient_scope"
+        self._recorder.record(entry.high, entry.low, code, use)
+        return self._entries.answer(entry.packed, code)
 
 
 class ExtendingNotifications(Feed):
@@ -227,6 +233,7 @@ OTHERS: dict[str, Parts] = {
     "a lease before the drop": Parts(feed=LeaseBeforeDrop),
     "an epoch that is not looked at": Parts(feed=EpochBlind),
     "an entry that changes unseen": Parts(cache=BlindToChanges),
+    "an entry that is ready and changes unseen": Parts(cache=BlindOnceReady),
     "the lease looked at first": Parts(verifier=LooksFirst),
     "expiry by the process's own clock": Parts(lease=OwnClockForExpiry),
     "a barrier acknowledged before the drop": Parts(feed=HastyAcknowledgement),

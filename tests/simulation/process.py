@@ -11,7 +11,6 @@ from simulation.truth import State, Truth
 from simulation.world import World
 
 from keyledger.api_key import APIKey
-from keyledger.cached_key import Unpacker
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import digits_of_id
@@ -89,10 +88,8 @@ class Process:
         self._stopped_until = 0.0
         self._rate = 1 + world.random.uniform(-0.01, 0.01)
         self._offset = world.random.uniform(0, 1000)
-        unpacker = Unpacker()
-        unpacker.get = _no_reload
         self.lease = parts.lease(LEASE_SECONDS, self.clock)
-        self.cache = parts.cache(world.random.choice(CACHE_ENTRIES), unpacker)
+        self.cache = parts.cache(world.random.choice(CACHE_ENTRIES))
         self.feed = parts.feed(self.cache, self.lease, self.clock)
         self._link = _Link(self.network, server)
         # What is between the verifier and the ledger is this class.
@@ -154,6 +151,10 @@ class Process:
 
     def record(self, *_: object) -> None:
         """Recording a use takes its time."""
+        self.clock()
+
+    def refuse(self, *_: object, known: bool) -> None:
+        """Recording a wrong secret does."""
         self.clock()
 
     def change(self, key_id: UUID, state: State) -> None:

@@ -1,0 +1,67 @@
+"""How long a wrong secret takes does not tell what is wrong with it (by dudect's method: Reparaz et al., 2017)."""
+
+import random
+import time
+from collections.abc import Callable
+from math import sqrt
+from statistics import fmean, variance
+
+import pytest
+
+from keyledger import KeyLedger
+from keyledger.domain.ids import new_uuid
+from keyledger.domain.secret import ALPHABET, CHECKSUM_DIGITS, ID, LENGTH, checksum, generate
+
+KEYS = 50
+FIRST, LAST = ID.stop, LENGTH - CHECKSUM_DIGITS - 1
+KEPT = [0.5, 0.8, 0.9]
+"""Parts of the measurements that are looked at, the quickest ones: the rest was held up by something else."""
+
+Classes = tuple[list[str], list[str]]
+
+
+def wrong_at(secret: str, place: int) -> str:
+    """The secret with another character at a place, and the checksum that goes with it."""
+    other = ALPHABET[(ALPHABET.index(secret[place]) + 1) % len(ALPHABET)]
+    body = secret[:place] + other + secret[place + 1 : -CHECKSUM_DIGITS]
+    return body + checksum(body)
+
+
+def measured(verify: Callable[[str], object], classes: Classes, calls: int) -> tuple[list[int], list[int]]:
+    """Nanoseconds of calls in an order of chance, by class."""
+    secrets = [(number, secret) for number, some in enumerate(classes) for secret in some]
+    found: tuple[list[int], list[int]] = ([], [])
+    clock = time.perf_counter_ns
+    for number, secret in random.choices(secrets, k=calls):
+        start = clock()
+        verify(secret)
+        found[number].append(clock() - start)
+    return found
+
+
+def welch_t(one: list[int], other: list[int], kept: float) -> float:
+    """Welch's t of the quickest part of two samples."""
+    both = sorted([*one, *other])
+    most = both[int(len(both) * kept) - 1]
+    first, second = ([value for value in sample if value <= most] for sample in (one, other))
+    return (fmean(first) - fmean(second)) / sqrt(variance(first) / len(first) + variance(second) / len(second))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", [pytest.param(100_000, id="short"), pytest.param(1_000_000, id="a million")])
+@pytest.mark.parametrize("what", ["its first or its last byte", "a known or an unknown id"])
+def test_how_long_a_wrong_secret_takes_tells_nothing(ledger: KeyLedger, what: str, calls: int) -> None:
+    secrets = [str(ledger.api_keys.create(name="one", subject="org_1").secret) for _ in range(KEYS)]
+    ledger.catch_up()
+    first = [wrong_at(secret, FIRST) for secret in secrets]
+    other = (
+        [wrong_at(secret, LAST) for secret in secrets]
+        if what == "its first or its last byte"
+        else [generate(new_uuid()) for _ in range(KEYS)]
+    )
+    assert {ledger.verify(secret).code for secret in secrets} == {"valid"}
+    assert {ledger.verify(secret).code for secret in (*first, *other)} == {"not_found"}
+
+    found = measured(ledger.verify, (first, other), calls)
+
+    assert max(abs(welch_t(*found, kept)) for kept in KEPT) < 4.5
