@@ -35,7 +35,7 @@ class Memory:
             interval_seconds=settings.feed_interval_seconds,
             listen=settings.prepared_statements,
         )
-        barrier = Barrier(VerifierRegister(database), lambda: self._feed.verifier, monotonic)
+        barrier = Barrier(VerifierRegister(database), monotonic)
         self.changes = KeyChanges(self._feed, barrier)
 
     def verifier(

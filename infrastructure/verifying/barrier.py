@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
-from uuid import UUID
 
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.infrastructure.database import Database
@@ -23,8 +22,8 @@ class Register(Protocol):
         """Raise one, and return its number."""
         ...
 
-    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
-        """How many other verifiers have not acknowledged it, and the longest of their leases in seconds."""
+    def unacknowledged(self, barrier: int) -> tuple[int, float]:
+        """How many verifiers have not acknowledged it, and the longest of their leases in seconds."""
         ...
 
 
@@ -40,29 +39,29 @@ class VerifierRegister:
         assert row is not None
         return int(row[0])
 
-    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
-        """How many other verifiers have not acknowledged it, and the longest of their leases in seconds."""
-        parameters = {"barrier": barrier, "verifier": verifier}
+    def unacknowledged(self, barrier: int) -> tuple[int, float]:
+        """How many verifiers have not acknowledged it, and the longest of their leases in seconds."""
         row = self._database.run(
-            lambda connection: connection.execute(QUERIES["await_barrier"], parameters).fetchone()
+            lambda connection: connection.execute(QUERIES["await_barrier"], {"barrier": barrier}).fetchone()
         )
         assert row is not None
         return int(row[0]), float(row[1])
 
 
 class Barrier:
-    """Waits for the acknowledgement of every other verifier, and no longer than their leases may last."""
+    """Waits for the acknowledgement of every verifier, and no longer than their leases may last.
+
+    Also for this process's own: it has seen what it changed, and may have read the key again since from a server
+    that had failed already.
+    """
 
     def __init__(
         self,
         register: Register,
-        verifier: Callable[[], UUID],
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`verifier` is this process, which has seen already what it changed."""
         self._register = register
-        self._verifier = verifier
         self._clock = clock
         self._sleep = sleep
 
@@ -74,7 +73,7 @@ class Barrier:
         """
         number = self._register.raise_barrier()
         since, pause = self._clock(), _LOOK_AGAIN_SECONDS
-        waiting, lease_seconds = self._register.unacknowledged(number, self._verifier())
+        waiting, lease_seconds = self._register.unacknowledged(number)
         while waiting:
             left = since + lease_seconds * WAITED_PART - self._clock()
             if left <= 0:
@@ -82,4 +81,4 @@ class Barrier:
             self._sleep(min(pause, left))
             pause = min(2 * pause, _LOOK_AGAIN_MOST_SECONDS)
             with suppress(LedgerUnavailable):  # who cannot be asked any more runs out all the same
-                waiting, lease_seconds = self._register.unacknowledged(number, self._verifier())
+                waiting, lease_seconds = self._register.unacknowledged(number)

@@ -1,13 +1,9 @@
 """The barrier: over as soon as every verifier has acknowledged it, and with the last lease at the latest."""
 
-from uuid import UUID
-
 import pytest
 
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.infrastructure.verifying.barrier import Barrier
-
-MYSELF = UUID(int=1)
 
 
 class Register:
@@ -17,13 +13,13 @@ class Register:
         self.waiting = waiting
         self.lease_seconds = lease_seconds
         self.now = 100.0
-        self.asked: list[tuple[int, UUID]] = []
+        self.asked: list[int] = []
 
     def raise_barrier(self) -> int:
         return 5
 
-    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
-        self.asked.append((barrier, verifier))
+    def unacknowledged(self, barrier: int) -> tuple[int, float]:
+        self.asked.append(barrier)
         found = self.waiting[min(len(self.asked), len(self.waiting)) - 1]
         if found is None:
             raise LedgerUnavailable("away")
@@ -36,14 +32,14 @@ class Register:
     def wait(self) -> float:
         """Wait behind a barrier, and return for how long."""
         begun = self.now
-        Barrier(self, lambda: MYSELF, lambda: self.now, self.sleep).wait()
+        Barrier(self, lambda: self.now, self.sleep).wait()
         return self.now - begun
 
 
-def test_where_nobody_else_decides_it_is_over_at_once() -> None:
+def test_where_nobody_decides_it_is_over_at_once() -> None:
     register = Register([0])
     assert register.wait() == 0
-    assert register.asked == [(5, MYSELF)]
+    assert register.asked == [5]
 
 
 def test_it_is_over_when_the_last_verifier_has_acknowledged() -> None:

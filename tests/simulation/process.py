@@ -104,7 +104,7 @@ class Process:
             clock=self.clock,
             timeout_seconds=TIMEOUT_SECONDS,
         )
-        self.barrier = parts.barrier(self, lambda: self.feed.verifier, self.clock, self._sleep)
+        self.barrier = parts.barrier(self, self.clock, self._sleep)
 
     def stop(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after so long."""
@@ -170,9 +170,9 @@ class Process:
         """As VerifierRegister."""
         return self.network.call(TIMEOUT_SECONDS, self._server.raise_barrier)
 
-    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
+    def unacknowledged(self, barrier: int) -> tuple[int, float]:
         """As VerifierRegister."""
-        return self.network.call(TIMEOUT_SECONDS, lambda: self._server.unacknowledged(barrier, verifier))
+        return self.network.call(TIMEOUT_SECONDS, lambda: self._server.unacknowledged(barrier))
 
     def _sleep(self, seconds: float) -> None:
         self._world.sleep(seconds / self._rate)

@@ -101,8 +101,9 @@ class Scenario:
                 process.change(key_id, state)
                 self._notify(digits_of_id(key_id.bytes))
                 if revokes and self.world.chance(0.6):
+                    raised_at = self.world.now
                     process.barrier.wait()
-                    self.truth.is_behind_barrier(self.world.now, key_id)
+                    self.truth.is_behind_barrier(self.world.now, key_id, raised_at)
             except LedgerUnavailable:
                 continue
 

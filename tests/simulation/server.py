@@ -103,12 +103,12 @@ class Server:
         self.tables.barriers += 1
         return self.tables.barriers
 
-    def unacknowledged(self, barrier: int, verifier: UUID) -> tuple[int, float]:
+    def unacknowledged(self, barrier: int) -> tuple[int, float]:
         """await_barrier.sql."""
         leases = [
             lease_seconds
-            for other, (expires_at, lease_seconds, acknowledged) in self.tables.verifiers.items()
-            if acknowledged < barrier and expires_at > self.time and other != verifier
+            for expires_at, lease_seconds, acknowledged in self.tables.verifiers.values()
+            if acknowledged < barrier and expires_at > self.time
         ]
         return len(leases), max(leases, default=0.0)
 

@@ -43,9 +43,10 @@ class Truth:
         if not state.revoked:
             self.barriers.pop(key_id, None)
 
-    def is_behind_barrier(self, now: float, key_id: UUID) -> None:
-        """A revocation's barrier has returned; unless a failover has lost the revocation."""
-        if self.spans[key_id][-1][2].revoked:
+    def is_behind_barrier(self, now: float, key_id: UUID, raised_at: float) -> None:
+        """The barrier has returned of a revocation, unless a failover has lost that, and another came later."""
+        start, _, state = self.spans[key_id][-1]
+        if state.revoked and start <= raised_at:
             self.barriers[key_id] = now
 
     def accepted(self, now: float, database_time: float, key_id: UUID, wanted: tuple[str, ...]) -> None:
