@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from keyledger.domain.api_key import APIKey, evolve, project
 from keyledger.domain.errors import IdempotencyConflict, KeyNotFound, LedgerUnavailable
-from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated, StoredEvent
+from keyledger.domain.events import Event, KeyCreated, KeyDeleted, KeyRevoked, KeyUpdated, StoredEvent
 from keyledger.domain.ids import key_id_text
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
@@ -46,9 +46,12 @@ class KeyStore:
     def load(self, key_id: UUID) -> APIKey:
         """The key as its lifecycle events make it. Raises KeyNotFound."""
         try:
-            return self._repository.get(key_id, projector_func=project)
+            key = self._repository.get(key_id, projector_func=project)
         except AggregateNotFoundError:
-            raise KeyNotFound(f"no API key has the id {key_id_text(key_id)}") from None
+            raise _not_found(key_id) from None
+        if key.deleted_at is not None:
+            raise _not_found(key_id)
+        return key
 
     def create(self, key_id: UUID, event: KeyCreated) -> KeyView:
         """Append the first event of a new stream."""
@@ -129,6 +132,17 @@ class KeyStore:
                 return None
         raise AssertionError
 
+    def delete(self, key_id: UUID, event: KeyDeleted) -> None:
+        """Append the event. Raises KeyNotFound, also where the key was deleted before, and LedgerUnavailable."""
+        parameters = {"id": key_id, "topic": event.topic, "state": self._codec.encode(event)}
+        for _ in self._tries(key_id):
+            if self._database.run(partial(_append, query="append_deleted", parameters=parameters)) is not None:
+                break
+            if self._is_stored(key_id, event):
+                break
+            self.load(key_id)
+        self._committed()
+
     def _tries(self, key_id: UUID) -> Iterator[None]:
         deadline = time.monotonic() + self._database.timeout_seconds
         while time.monotonic() < deadline:
@@ -150,6 +164,10 @@ class KeyStore:
         changed = evolve(key, StoredEvent(originator_id=key_id, originator_version=version, event=event))
         assert changed is not None
         return control.row(changed)
+
+
+def _not_found(key_id: UUID) -> KeyNotFound:
+    return KeyNotFound(f"no API key has the id {key_id_text(key_id)}")
 
 
 def _view(row: ControlRow) -> KeyView:

@@ -151,6 +151,7 @@ class KeyLedger(ActingLedger):
             audit=self.audit,
             replay=self.replay,
             status=self.status,
+            ping=self.ping,
             close=self.close,
         )
 
@@ -165,6 +166,10 @@ class KeyLedger(ActingLedger):
             sequencer=progress_status.sequencer(self._database),
             projections=progress_status.projections(self._database),
         )
+
+    def ping(self) -> None:
+        """Return if PostgreSQL answers. Raises LedgerUnavailable."""
+        inspection.ping(self._database)
 
     def catch_up(self) -> int:
         """Have everything that was committed before this call positioned and in every read model.
