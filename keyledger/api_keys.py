@@ -65,7 +65,7 @@ class APIKeys:
         """A new key, with its secret, which is given this once.
 
         With an `idempotency_key` that has made a key before: that key, without its secret.
-        Raises InvalidArgument, IdempotencyConflict.
+        Raises InvalidArgument, IdempotencyConflict, and NameConflict where `Settings.unique_names` is on.
         """
         actor = self._actor_of(actor)
         now, key_id = self._clock(), new_uuid()
@@ -137,6 +137,7 @@ class APIKeys:
             offset=arguments.integer("offset", offset, minimum=0),
             limit=arguments.integer("limit", limit, minimum=1, maximum=100),
             include_invalid=arguments.boolean("include_invalid", include_invalid),
+            kind=arguments.optional_text("type", type, minimum=3),
         )
         return Page(data=tuple(api_key(view, self.get) for view in views), total_count=total)
 
@@ -161,7 +162,7 @@ class APIKeys:
     ) -> APIKey:
         """Change what is given; None clears, and what is left out stays. A new expiration counts from now.
 
-        Raises InvalidArgument, KeyNotFound, KeyRevokedError.
+        Raises InvalidArgument, KeyNotFound, KeyRevokedError, and NameConflict as `create` does.
         """
         now, key_id, actor = self._clock(), parse_key_id(api_key_id), self._actor_of(actor)
         changes = Changes(

@@ -1,6 +1,7 @@
 """`keyledger serve`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,9 +13,21 @@ from keyledger.cli.options import Globals, global_options, opened
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--unique-names", is_flag=True, help="No two live keys of a subject have the same name.")
+@click.option(
+    "--jwks-file", type=click.Path(exists=True, dir_okay=False), help="Serve browsers: the keys of session tokens."
+)
+@click.option("--issuer", metavar="URL", help="What the session tokens' `iss` must be.")
+@click.option(
+    "--authorized-party",
+    "authorized_parties",
+    multiple=True,
+    metavar="ORIGIN",
+    help="What the session tokens' `azp` may be; may be given several times.",
+)
 @global_options
 @click.pass_obj
-def serve(target: Globals, *, host: str, port: int, workers: int) -> None:
+def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
     """Serve the ledger over HTTP, as Clerk's own clients speak to it.
 
     Services call it with a credential: `keyledger credentials create`.
@@ -28,10 +41,10 @@ def serve(target: Globals, *, host: str, port: int, workers: int) -> None:
     plan = serving.Plan(
         dsn=None if is_embedded else str(where),
         data_dir=str(Path(where).absolute()) if is_embedded else None,
-        host=host,
-        port=port,
-        workers=workers,
+        jwks_file=jwks_file and str(Path(jwks_file).absolute()),
+        **options,
     )
+    plan.authenticator()
     with opened(target):
         pass  # what keeps a worker from opening it is said here, once
     serving.serve(plan)

@@ -9,6 +9,7 @@ except ModuleNotFoundError:
 
 from keyledger.http.app import application
 from keyledger.http.frontend import Authenticator
+from keyledger.http.jwt_sessions import JWTSessions
 from keyledger.http.settings import HttpSettings
 
-__all__ = ["Authenticator", "HttpSettings", "application"]
+__all__ = ["Authenticator", "HttpSettings", "JWTSessions", "application"]

@@ -128,8 +128,8 @@ class KeyCalls:
         wait = self._callers.failures.count(caller.actor.credential_id or "")
         if wait is not None:
             raise too_many(wait)
-        code = "not_found" if key is not None and key.subject == CREDENTIALS else found.code
-        code, detail = _REFUSALS[code]
+        is_hidden = key is not None and key.subject == CREDENTIALS
+        code, detail = _REFUSALS["not_found" if is_hidden else found.code]
         raise Problem(404, code, "API key refused", detail)
 
     async def _caller(self, request: Request, scope: str) -> Caller:

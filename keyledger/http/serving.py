@@ -10,6 +10,8 @@ from granian.server import Server
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyledger.http.app import application
+from keyledger.http.frontend import Authenticator
+from keyledger.http.jwt_sessions import JWTSessions
 from keyledger.http.settings import HttpSettings
 from keyledger.ledger import KeyLedger
 from keyledger.settings import Settings
@@ -22,13 +24,28 @@ _STOP_SECONDS = 30
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What `keyledger serve` was told: where the ledger is, where to listen, and how to behave."""
+    """What `keyledger serve` was told: where the ledger is, where to listen, and how to behave.
+
+    jwks_file, issuer, authorized_parties: as of JWTSessions; no file, no browsers.
+    """
 
     dsn: str | None
     data_dir: str | None
     host: str
     port: int
     workers: int
+    jwks_file: str | None = None
+    issuer: str | None = None
+    authorized_parties: tuple[str, ...] = ()
+    unique_names: bool = False
+
+    def authenticator(self) -> Authenticator | None:
+        """Who knows browser sessions. Raises InvalidArgument."""
+        if self.jwks_file is None:
+            return None
+        return JWTSessions(
+            jwks_file=self.jwks_file, issuer=self.issuer, authorized_parties=self.authorized_parties
+        )
 
 
 def serve(plan: Plan) -> None:
@@ -53,8 +70,9 @@ def worker() -> ASGIApp:
     """The application of one worker process, which closes its ledger at the end."""
     plan = msgspec.json.decode(os.environ[VARIABLE], type=Plan)
     data_dir = Path(plan.data_dir) if plan.data_dir is not None else None
-    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=Settings())
-    return _Closing(application(ledger, settings=HttpSettings()), ledger)
+    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=Settings(unique_names=plan.unique_names))
+    settings = HttpSettings(authenticator=plan.authenticator())
+    return _Closing(application(ledger, settings=settings), ledger)
 
 
 class _Closing:

@@ -13,11 +13,13 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the HTTP service behaves.
 
     authenticator: who knows browser sessions by their tokens; None to serve no browsers.
-    body_limit_bytes: a longer body is refused (413). header_limit_bytes, header_limit_count: so are more headers (431).
+    body_limit_bytes: a longer body is refused (413). header_limit_bytes, header_limit_count: so are more headers
+        (431).
     body_timeout_seconds: how long a body may take to arrive (408).
-    failures_per_minute: so many wrong credentials and refused secrets of one source are answered as they are within a
-        minute, the next ones with 429; 0 for no limit. What is right is accepted all the same.
-    failure_sources: of so many sources at most that is counted; the one that failed least lately is forgotten first.
+    failures_per_minute: so many wrong credentials and refused secrets of one source are answered as they are
+        within a minute, the next ones with 429; 0 for no limit. What is right is accepted all the same.
+    failure_sources: of so many sources at most that is counted; the one whose last failure is the oldest is
+        forgotten first.
     access_log: whether each request is logged, by the logger `keyledger.http`: never a query, a header or a body.
     """
 
