@@ -62,6 +62,8 @@ def what_text(entry: HistoryEntry) -> str:
             return "; ".join(f"{field} = {_value(value)}" for field, value in details["changes"].items())
         case "KeyRevoked":
             return f"reason: {details['revocation_reason'] or '—'}"
+        case "KeyDeleted":
+            return "for ever"
         case "KeyUsed":
             return _use(details)
     return ", ".join(f"{field} {_value(value)}" for field, value in details.items())

@@ -95,3 +95,12 @@ def _run(title: str, *command: str | Path, cwd: Path | None = None) -> None:
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
         raise ClientUnavailable(f"`{title}` failed; it needs a package index, or a cache that has it all:\n{said}")
+
+
+def node_program(name: str) -> Path:
+    """A program of `clients`, beside the modules that it uses. Raises ClientUnavailable."""
+    source, place = SOURCES / name, node_clients() / name
+    with _alone():
+        if not place.is_file() or place.read_bytes() != source.read_bytes():
+            shutil.copy(source, place)
+    return place

@@ -40,6 +40,8 @@ def answer(clerk: Clerk, method: str, arguments: dict[str, Any]) -> dict[str, An
     except ClerkBaseError as error:
         body = json.loads(error.body) if error.body else {}
         return {"error": {"name": type(error).__name__, "status": error.status_code, **body}}
+    except (TypeError, ValueError) as error:
+        return {"error": {"name": type(error).__name__, "message": str(error)}}
 
 
 def main() -> None:
