@@ -15,6 +15,8 @@ from keyledger.http.problems import Problem, too_many
 from keyledger.http.settings import HttpSettings
 from keyledger.ledger import KeyLedger
 
+_COOKIE = "__session"
+
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, and from where.
@@ -42,7 +44,9 @@ class Callers:
 
     async def caller(self, request: Request, origin: Origin, scope: str) -> Caller:
         """Who calls, where that is allowed the scope, if it is a service. Raises Problem, LedgerUnavailable."""
-        token = _bearer(request)
+        token = _bearer(request) or (self._authenticator and _session_cookie(request))
+        if not token:
+            raise _missing()
         if token.startswith(CREDENTIAL_PREFIX):
             return await self.service(token, origin, scope)
         if self._authenticator is None:
@@ -79,14 +83,29 @@ class Callers:
         )
 
 
-def _bearer(request: Request) -> str:
+def _bearer(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Problem(
-            401,
-            "authorization_header_missing",
-            "Unauthorized",
-            "Give a credential: `Authorization: Bearer sk_…`.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-    return token.strip()
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _session_cookie(request: Request) -> str | None:
+    """The token of Clerk's session cookie, by which alone clerk-js reloads a key.
+
+    Only for what changes nothing: other sites can have a browser send its cookies, but not read the answer.
+    """
+    if request.method != "GET" or "authorization" in request.headers:
+        return None
+    cookies = request.cookies
+    return cookies.get(_COOKIE) or next(
+        (value for name, value in cookies.items() if name.startswith(f"{_COOKIE}_")), None
+    )
+
+
+def _missing() -> Problem:
+    return Problem(
+        401,
+        "authorization_header_missing",
+        "Unauthorized",
+        "Give a credential: `Authorization: Bearer sk_…`.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

@@ -40,7 +40,7 @@ const environment = {
 
 const front = createServer((incoming, outgoing) => {
   const path = incoming.url.replace(/^\/fapi/, '');
-  if (path.replace(/^\/+/, '').startsWith('api_keys')) {
+  if (/^\/+(v1\/+)?api_keys/.test(path)) {
     seen.push(`${incoming.method} ${incoming.url.split('?')[0]}`);
     const passed = ask(url + path, { method: incoming.method, headers: incoming.headers }, (answered) => {
       outgoing.writeHead(answered.statusCode, answered.headers);
@@ -63,7 +63,15 @@ for (const name of globals) {
   Object.defineProperty(globalThis, name, { value: name === 'window' ? dom.window : dom.window[name], configurable: true, writable: true });
 }
 globalThis.self = dom.window;
-Object.assign(dom.window, { fetch, Headers, Request, Response, TextEncoder, TextDecoder });
+// A browser sends its cookies to its own origin; Node's fetch knows none.
+const bare = globalThis.fetch;
+globalThis.fetch = (target, options = {}) => {
+  const headers = new Headers(options.headers);
+  const isOwn = new URL(target, origin).origin === origin;
+  if (isOwn && options.credentials !== 'omit' && dom.window.document.cookie) headers.set('cookie', dom.window.document.cookie);
+  return bare(target, { ...options, headers });
+};
+Object.assign(dom.window, { fetch: globalThis.fetch, Headers, Request, Response, TextEncoder, TextDecoder });
 globalThis.__BUILD_DISABLE_RHC__ = true;
 
 const { Clerk } = await import('@clerk/clerk-js/no-rhc');
