@@ -146,7 +146,7 @@ def _page_rows(connection: DeadlineConnection, *, parameters: Mapping[str, Any])
 
 
 def _is_every_type(connection: DeadlineConnection, parameters: Mapping[str, Any]) -> bool:
-    """Whether the counts, which know no types, serve: where all the subject's keys are of the one that is wanted."""
+    """Whether the counts serve, which know no types: where all of the subject's keys are of the wanted one."""
     if parameters["type"] in (None, _USUAL_TYPE):
         return parameters["type"] is None or (
             connection.execute(QUERIES["find_other_types"], parameters).fetchone() == (False,)

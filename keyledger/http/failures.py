@@ -8,7 +8,7 @@ SPAN_SECONDS = 60.0
 
 
 class Failures:
-    """Counts by source in spans of a minute; the source whose last failure is the oldest makes room for a new one."""
+    """Counts by source in spans of a minute; the one whose last failure is the oldest makes room for a new one."""
 
     def __init__(self, limit: int, sources: int, clock: Callable[[], float]) -> None:
         """limit: so many in a span; 0 for no limit."""

@@ -38,7 +38,7 @@ class JWTSessions:
     ) -> None:
         """Give either a file with a JWK set (RFC 7517), which is read again when it has changed, or a key in PEM.
 
-        issuer, audience: what `iss` and `aud` must be, if given; a token for another audience is refused either way.
+        issuer, audience: what `iss` and `aud` must be; with no audience, a token that names one is refused.
         authorized_parties: the origins that `azp` may name, where the token names one; none to allow all.
         leeway_seconds: by so much clocks may differ. Raises InvalidArgument.
         """

@@ -46,14 +46,11 @@ class KeyCalls:
     def routes(self) -> list[Route]:
         """By path and method."""
         return [
-            Route("/api_keys", self.list, methods=["GET"]),
-            Route("/api_keys", self.create, methods=["POST"]),
-            Route("/api_keys/verify", self.verify, methods=["POST"]),
-            Route("/api_keys/{id}", self.get, methods=["GET"]),
-            Route("/api_keys/{id}", self.update, methods=["PATCH"]),
-            Route("/api_keys/{id}", self.delete, methods=["DELETE"]),
-            Route("/api_keys/{id}/secret", self.secret, methods=["GET"]),
-            Route("/api_keys/{id}/revoke", self.revoke, methods=["POST"]),
+            _route("/api_keys", GET=self.list, POST=self.create),
+            _route("/api_keys/verify", POST=self.verify),
+            _route("/api_keys/{id}", GET=self.get, PATCH=self.update, DELETE=self.delete),
+            _route("/api_keys/{id}/secret", GET=self.secret),
+            _route("/api_keys/{id}/revoke", POST=self.revoke),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -162,6 +159,15 @@ class KeyCalls:
         if key.subject == CREDENTIALS or (caller.subjects is not None and key.subject not in caller.subjects):
             raise not_found()
         return key
+
+
+def _route(path: str, **handlers: Handler) -> Route:
+    """One route a path, so that 405 can name all its methods."""
+
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, handle, methods=list(handlers))
 
 
 def _of_browser(body: BrowserCreate, caller: Caller) -> Create:

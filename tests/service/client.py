@@ -24,7 +24,7 @@ class Client:
 
     def __init__(self, name: str, command: list[str], about: dict[str, Any]) -> None:
         self.name = name
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the exit
         environment = os.environ | {"CLIENT": json.dumps(about), "CLERK_TELEMETRY_DISABLED": "1"}
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors

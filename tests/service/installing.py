@@ -40,7 +40,7 @@ def node() -> str:
 
 
 def node_clients() -> Path:
-    """The folder with @clerk/backend and @clerk/clerk-js, and the programs that use them. Raises ClientUnavailable."""
+    """The folder that has @clerk/backend and @clerk/clerk-js. Raises ClientUnavailable."""
     place, npm = PLACES / "node", _program("npm")
     files = [SOURCES / "package.json", SOURCES / "package-lock.json"]
 

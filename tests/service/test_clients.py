@@ -1,4 +1,4 @@
-"""Clerk's clients for services, unmodified, at `keyledger serve`: every method on API keys, and what is refused."""
+"""Clerk's clients for services, unmodified, at `keyledger serve`: every method, and what is refused."""
 
 from collections.abc import Callable
 from typing import Any
