@@ -5,12 +5,15 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from keyledger.domain.use import clean
 from keyledger.http.problems import bad_request
 from keyledger.http.strict_json import NotJSON, decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 Number = int | float
+
+_DETAIL_CHARACTERS = 200
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,5 +77,5 @@ def body_of(data: bytes, kind: type[T], *, optional: bool = False) -> T:
     except NotJSON as error:
         raise bad_request(f"Invalid body: {error}.", "body") from None
     except msgspec.ValidationError as error:
-        # Its message names types and fields, and no value.
-        raise bad_request(f"Invalid body: {error}.", "body") from None
+        # Its message names types and no value, but also a field that is unknown: somebody may have sent a secret so.
+        raise bad_request(f"Invalid body: {clean(str(error))[:_DETAIL_CHARACTERS]}.", "body") from None

@@ -10,13 +10,14 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keyledger.domain.use import clean
-from keyledger.http.problems import Problem
+from keyledger.http.problems import Problem, bad_request
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer
 
 _log = logging.getLogger("keyledger.http")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SLASHES = re.compile(r"//+")
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -51,9 +52,8 @@ class Front:
             await send(message)
 
         try:
-            if self._has_long_headers(scope):
-                detail = "The headers are too many or too long."
-                problem = Problem(431, "headers_too_large", "Request Header Fields Too Large", detail)
+            problem = self._refusal(scope)
+            if problem is not None:
                 answer = Answer(problem.body(request_id), status_code=problem.status)
                 await answer(inner, receive, sending)
             else:
@@ -61,6 +61,14 @@ class Front:
         finally:
             if self._settings.access_log:
                 _write_log(inner, status, time.monotonic() - began)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        if self._has_long_headers(scope):
+            detail = "The headers are too many or too long."
+            return Problem(431, "headers_too_large", "Request Header Fields Too Large", detail)
+        if _CONTROL.search(scope["path"]):
+            return bad_request("Invalid path: it has control characters.", "path")
+        return None
 
     def _has_long_headers(self, scope: Scope) -> bool:
         headers = scope["headers"]
