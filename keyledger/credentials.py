@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
-from keyledger.domain import arguments
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.secret import as_credential
 
@@ -20,8 +19,8 @@ history and the past."""
 
 def create(api_keys: APIKeys, *, name: str, scopes: Iterable[str]) -> tuple[APIKey, str]:
     """A new credential, with its secret, which is given this once. Raises InvalidArgument."""
-    wanted = arguments.scopes(scopes)
-    if not wanted or not set(wanted) <= set(SCOPES):
+    wanted = tuple(scopes)
+    if not wanted or not set(wanted) <= set(SCOPES) or len(set(wanted)) != len(wanted):
         raise InvalidArgument("scopes", f"one or more of {', '.join(SCOPES)}")
     made = api_keys.create(name=name, subject=SUBJECT, type=TYPE, scopes=wanted)
     assert made.secret is not None

@@ -3,7 +3,7 @@
 import click
 
 from keyledger import credentials as service_credentials
-from keyledger.cli.options import Globals, acting, as_user, global_options, opened
+from keyledger.cli.options import Globals, acting, as_user, global_options, opened, options_called
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.tables import key_details
 
@@ -29,7 +29,7 @@ def credentials() -> None:
 def create(target: Globals, *, name: str, scopes: str, as_user: str | None) -> None:
     """Create a service credential and show its secret, this once."""
     wanted = [scope.strip() for scope in scopes.split(",")]
-    with opened(target) as ledger:
+    with options_called(scopes="--scopes"), opened(target) as ledger:
         key, secret = service_credentials.create(acting(ledger, as_user).api_keys, name=name, scopes=wanted)
         if target.json:
             show_json({"id": key.id, "name": key.name, "scopes": key.scopes, "secret": secret})

@@ -1,5 +1,6 @@
 """`keyledger serve`."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,21 @@ def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
         **options,
     )
     plan.authenticator()
+    _check_address(plan.host, plan.port)
     with opened(target):
         pass  # what keeps a worker from opening it is said here, once
     serving.serve(plan)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise LedgerUnavailable where nobody can listen: granian shares a port that is taken, and says nothing."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise LedgerUnavailable(f"{host}, port {port}, cannot be listened on: {error.strerror}") from None
 
 
 _MISSING = 'the HTTP service needs more packages: pip install "keyledger[http]"'

@@ -77,5 +77,5 @@ def body_of(data: bytes, kind: type[T], *, optional: bool = False) -> T:
     except NotJSON as error:
         raise bad_request(f"Invalid body: {error}.", "body") from None
     except msgspec.ValidationError as error:
-        # Its message names types and no value, but also a field that is unknown: somebody may have sent a secret so.
+        # Its message has types and no value, but names an unknown field: somebody may have sent a secret as one.
         raise bad_request(f"Invalid body: {clean(str(error))[:_DETAIL_CHARACTERS]}.", "body") from None

@@ -17,7 +17,7 @@ import jwt
 import pytest
 from cli.program_path import PROGRAM
 from cryptography.hazmat.primitives.asymmetric import rsa
-from service import installing
+from service import ask, installing
 from service.client import Client
 
 from keyledger import KeyLedger, Settings, credentials
@@ -75,7 +75,7 @@ def await_ready(service: Service) -> None:
     deadline = time.monotonic() + STARTING_SECONDS
     while True:
         try:
-            if httpx.get(f"{service.url}/health/ready", timeout=5).status_code == 200:
+            if ask.get(f"{service.url}/health/ready").status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from service import ask
 
 from keyledger import KeyLedger, credentials
 
@@ -270,5 +271,5 @@ def test_a_verification_is_on_record_with_its_request(
 
 def test_it_is_alive_and_ready_without_a_credential(service: Any) -> None:
     for path in ("/health/live", "/health/ready"):
-        answer = httpx.get(service.url + path)
+        answer = ask.get(service.url + path)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from service import ask
 
 from keyledger import InvalidArgument, KeyLedger, credentials
 from keyledger.domain.secret import as_credential, of_credential
@@ -13,7 +14,7 @@ Create = Callable[..., dict[str, Any]]
 
 
 def answered(service: Any, secret: str, method: str, path: str, **more: Any) -> httpx.Response:
-    return httpx.request(
+    return ask.request(
         method, service.url + path, headers={"Authorization": f"Bearer {secret}"}, timeout=30, **more
     )
 
@@ -52,7 +53,7 @@ def test_401_without_a_credential_and_with_a_wrong_one(service: Any, header: str
         ("POST", "/api_keys"),
         ("POST", "/v1/api_keys/verify"),
     ):
-        answer = httpx.request(method, service.url + path, headers=headers)
+        answer = ask.request(method, service.url + path, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
 

@@ -1,4 +1,4 @@
-"""What keeps the service safe: limits, headers, a log without secrets, and refusals that cost nobody else anything."""
+"""What keeps the service safe: limits, headers, a log without secrets, and refusals that harm nobody else."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from service import ask
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -81,7 +82,7 @@ def test_the_log_has_each_request_and_no_secret(
     http.get(
         f"/{credential}/%0Aforged", headers={"User-Agent": key["secret"], "Cookie": f"__session={credential}"}
     )
-    httpx.get(f"{service.url}/api_keys", headers={"Authorization": f"Bearer {key['secret']}"})
+    ask.get(f"{service.url}/api_keys", headers={"Authorization": f"Bearer {key['secret']}"})
     marker = create()["id"]
     http.get(f"/api_keys/{marker}")
 
@@ -193,7 +194,7 @@ def test_noise_on_the_socket_is_no_500(service: Any) -> None:
                 while some := connection.recv(4096):
                     answered += some
             assert not answered.startswith(b"HTTP/1.1 5")
-    assert httpx.get(f"{service.url}/health/live").status_code == 200
+    assert ask.get(f"{service.url}/health/live").status_code == 200
 
 
 @pytest.mark.parametrize(
