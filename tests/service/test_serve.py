@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cli.program_path import PROGRAM
 from click.testing import CliRunner, Result
+from service import ask
 from service.conftest import Service, served
 
 from keyledger.cli import program

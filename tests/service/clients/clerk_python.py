@@ -39,7 +39,8 @@ def answer(clerk: Clerk, method: str, arguments: dict[str, Any]) -> dict[str, An
         return {"error": {"name": "TokenVerificationError", "reason": error.reason.name}}
     except ClerkBaseError as error:
         body = json.loads(error.body) if error.body else {}
-        return {"error": {"name": type(error).__name__, "status": error.status_code, **body}}
+        said = {name: body[name] for name in ("errors", "clerk_trace_id") if name in body}
+        return {"error": {"name": type(error).__name__, "status": error.status_code, **said}}
     except (TypeError, ValueError) as error:
         return {"error": {"name": type(error).__name__, "message": str(error)}}
 
