@@ -1,6 +1,7 @@
 """Clerk's calls on API keys: from services (Backend API) and from browsers (Frontend API), at the same paths."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -27,6 +28,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 READ, WRITE, VERIFY = "keys:read", "keys:write", "keys:verify"
 
 _OLD_PYTHON = "speakeasy-sdk/python 4."
+_OTHER_ID = re.compile(r"api_key_[0-9A-Fa-f]{32}")
+"""Clerk's other form of an id, which none of ours has."""
+
 _REFUSALS = {
     "malformed": ("api_key_malformed", "The secret is not an API key's."),
     "not_found": ("api_key_not_found", "No API key has this secret."),
@@ -122,9 +126,10 @@ class KeyCalls:
         key = found.api_key
         if found.valid and key is not None and key.subject != CREDENTIALS:
             return Answer(key_object(key))
-        wait = self._callers.failures.count(caller.actor.credential_id or "")
-        if wait is not None:
-            raise too_many(wait)
+        if found.code != "malformed":  # which costs nothing to refuse, and is no guess
+            wait = self._callers.failures.count(caller.actor.credential_id or "")
+            if wait is not None:
+                raise too_many(wait)
         is_hidden = key is not None and key.subject == CREDENTIALS
         code, detail = _REFUSALS["not_found" if is_hidden else found.code]
         raise Problem(404, code, "API key refused", detail)
@@ -153,7 +158,7 @@ class KeyCalls:
         try:
             key = await self._ledger.aio.api_keys.get(request.path_params["id"])
         except KeyNotFound as error:
-            if isinstance(error, ValueError):  # no key has such an id, whoever asks
+            if isinstance(error, ValueError) and not _OTHER_ID.fullmatch(request.path_params["id"]):
                 raise bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID") from None
             raise not_found() from None
         if key.subject == CREDENTIALS or (caller.subjects is not None and key.subject not in caller.subjects):

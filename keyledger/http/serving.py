@@ -63,6 +63,7 @@ def serve(plan: Plan) -> None:
         log_access=False,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
         workers_kill_timeout=_STOP_SECONDS,
+        respawn_failed_workers=True,
     ).serve()
 
 

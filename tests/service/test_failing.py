@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from faults.private_server import PrivateServer
 from service import ask
@@ -51,6 +52,41 @@ def test_sigterm_stores_every_use_of_every_worker(new_database: Callable[[], str
             api_key_id=key.id, event_types=["KeyUsed"], page_size=100, fresh=True
         ).entries
         assert [entry.details["outcome"] for entry in entries] == ["valid"] * 60
+
+
+def test_sigterm_waits_for_what_is_being_answered(new_database: Callable[[], str], tmp_path: Path) -> None:
+    dsn = new_database()
+    with KeyLedger.open(dsn, settings=QUIET) as ledger:
+        _, credential = credentials.create(ledger.api_keys, name="a service", scopes=["keys:write"])
+    answers: list[int] = []
+    with served(tmp_path / "log", dsn=dsn) as service, psycopg.connect(dsn, autocommit=True) as looking:
+
+        def create() -> None:
+            headers = {"Authorization": f"Bearer {credential}"}
+            body = {"name": "a key", "subject": "user_1"}
+            answers.append(ask.post(f"{service.url}/api_keys", json=body, headers=headers).status_code)
+
+        assert (
+            ask.post(
+                f"{service.url}/api_keys/verify", headers={"Authorization": f"Bearer {credential}"}
+            ).status_code
+            == 403
+        )  # the credential is in memory now, so only the create will wait
+        caller = threading.Thread(target=create)
+        with psycopg.connect(dsn) as holder:
+            holder.execute("LOCK TABLE keyledger.api_keys IN SHARE ROW EXCLUSIVE MODE")
+            caller.start()
+            while not looking.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone():
+                time.sleep(0.01)
+            service.process.send_signal(signal.SIGTERM)
+            while "Stopping worker" not in service.log.read_text():
+                time.sleep(0.01)
+            holder.rollback()
+        caller.join()
+        assert service.process.wait(60) == 0
+    assert answers == [201]
 
 
 def test_workers_share_an_embedded_server_which_ends_with_them(tmp_path: Path) -> None:
