@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from service import ask
+from service.waiting import eventually
 
 from keyledger import KeyLedger, credentials
 
@@ -53,10 +54,8 @@ def test_the_object_has_exactly_clerk_s_fields(http: httpx.Client, create: Creat
 def test_the_last_use_shows_in_milliseconds(http: httpx.Client, create: Create, owner: KeyLedger) -> None:
     key = create()
     assert http.post("/api_keys/verify", json={"secret": key["secret"]}).json()["last_used_at"] is None
-    used = None
-    while used is None:  # flushed once a second, by the service
-        owner.catch_up()
-        used = http.get(f"/api_keys/{key['id']}").json()["last_used_at"]
+    # Flushed once a second, by the service.
+    used = eventually(lambda: owner.catch_up() and http.get(f"/api_keys/{key['id']}").json()["last_used_at"])
     assert isinstance(used, int)
     assert used >= key["created_at"]
 
@@ -260,9 +259,10 @@ def test_a_verification_is_on_record_with_its_request(
         json={"secret": key["secret"]},
         headers={"X-Request-Id": "req_verify", "User-Agent": "a service/1"},
     )
-    entries: tuple[Any, ...] = ()
-    while not entries:  # flushed once a second, by the service
-        entries = owner.audit.history(api_key_id=key["id"], event_types=["KeyUsed"], fresh=True).entries
+    # Flushed once a second, by the service.
+    entries = eventually(
+        lambda: owner.audit.history(api_key_id=key["id"], event_types=["KeyUsed"], fresh=True).entries
+    )
     assert entries[0].details == {
         "ip_address": "127.0.0.1",
         "user_agent": "a service/1",

@@ -17,10 +17,12 @@ from faults.private_server import PrivateServer
 from service import ask
 from service.client import Client, Refused
 from service.conftest import Service, free_port, served
+from service.waiting import eventually
 
 from keyledger import KeyLedger, Settings, credentials
 
 QUIET = Settings(background_worker=False)
+_WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +78,9 @@ def test_sigterm_waits_for_what_is_being_answered(new_database: Callable[[], str
         with psycopg.connect(dsn) as holder:
             holder.execute("LOCK TABLE keyledger.api_keys IN SHARE ROW EXCLUSIVE MODE")
             caller.start()
-            while not looking.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ).fetchone():
-                time.sleep(0.01)
+            eventually(lambda: looking.execute(_WAITING).fetchone())
             service.process.send_signal(signal.SIGTERM)
-            while "Stopping worker" not in service.log.read_text():
-                time.sleep(0.01)
+            eventually(lambda: "Stopping worker" in service.log.read_text())
             holder.rollback()
         caller.join()
         assert service.process.wait(60) == 0

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from service import ask
+from service.waiting import eventually
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -86,9 +87,9 @@ def test_the_log_has_each_request_and_no_secret(
     marker = create()["id"]
     http.get(f"/api_keys/{marker}")
 
-    log = ""
-    while marker not in log:  # written before the answer, but by another process
-        log = service.log.read_text()
+    # Written before the answer, but by another process.
+    eventually(lambda: marker in service.log.read_text())
+    log = service.log.read_text()
     assert "POST /api_keys/verify 200" in log
     assert "GET /ak_[redacted]/\\nforged 400" in log
     for text in (
