@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 
 const { url: apiUrl, secret: secretKey } = JSON.parse(process.env.CLIENT);
 const pk = `pk_test_${Buffer.from('clerk.example.test$').toString('base64')}`;
-const clerk = createClerkClient({ secretKey, apiUrl, publishableKey: pk });
+const clerk = createClerkClient({ secretKey, apiUrl, publishableKey: pk, telemetry: { disabled: true } });
 
 async function authenticate(token) {
   const request = new Request('https://service.example.test/', { headers: { Authorization: `Bearer ${token}` } });

@@ -77,7 +77,7 @@ globalThis.__BUILD_DISABLE_RHC__ = true;
 const { Clerk } = await import('@clerk/clerk-js/no-rhc');
 const pk = `pk_test_${Buffer.from('clerk.example.test$').toString('base64')}`;
 const clerk = new Clerk(pk, { proxyUrl: `${origin}/fapi` });
-await clerk.load({ standardBrowser: true });
+await clerk.load({ standardBrowser: true, telemetry: false });
 
 const plain = (key) => ({
   id: key.id, name: key.name, subject: key.subject, type: key.type, description: key.description, secret: key.secret,
