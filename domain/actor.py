@@ -6,12 +6,16 @@ from keyledger.domain import arguments
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
-    """Who acts, as the service knows it; recorded with every event. Each field is a text or None."""
+    """Who acts, as the service knows it; recorded with every event. Each field is a text or None.
+
+    credential_id: the key's id of the service credential that the HTTP service was called with.
+    """
 
     user_id: str | None = None
     organization_id: str | None = None
     ip_address: str | None = None
     request_id: str | None = None
+    credential_id: str | None = None
 
     def __post_init__(self) -> None:
         for field in self.__struct_fields__:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.errors import KeyRevokedError
-from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, StoredEvent
+from keyledger.domain.events import Changes, Event, KeyCreated, KeyDeleted, KeyRevoked, KeyUpdated, StoredEvent
 from keyledger.domain.ids import key_id_text
 
 
@@ -32,6 +32,7 @@ class APIKey(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
     revocation_reason: str | None
     digest: Digest
+    deleted_at: datetime | None = None
 
     def update(self, changes: Changes, *, event_id: UUID, now: datetime, actor: Actor | None) -> KeyUpdated | None:
         """The event of these changes; None where they change nothing. Raises KeyRevokedError."""
@@ -64,6 +65,8 @@ def evolve(key: APIKey | None, stored: StoredEvent) -> APIKey | None:
                 revocation_reason=event.revocation_reason,
                 **_touched(stored, event),
             )
+        case KeyDeleted() as event if key is not None:
+            return msgspec.structs.replace(key, deleted_at=event.occurred_at, **_touched(stored, event))
     return key
 
 

@@ -6,6 +6,7 @@ KeyLedgerError
  │    └── MalformedKeyId          also an InvalidArgument: a text that is no key's id
  ├── KeyRevokedError
  ├── IdempotencyConflict
+ ├── NameConflict                 where Settings.unique_names is on
  ├── InvalidAPIKey                raised by `authenticate`; `.code` as `Verification.code`
  │    ├── MalformedAPIKey
  │    ├── UnknownAPIKey
@@ -56,6 +57,10 @@ class KeyRevokedError(KeyLedgerError):
 
 class IdempotencyConflict(KeyLedgerError):
     """The idempotency key was used before, with other arguments."""
+
+
+class NameConflict(KeyLedgerError):
+    """A live API key of the same subject has this name."""
 
 
 class InvalidAPIKey(KeyLedgerError):

@@ -70,6 +70,12 @@ class KeyRevoked(Event, frozen=True, kw_only=True, array_like=True):
     revocation_reason: str | None
 
 
+class KeyDeleted(Event, frozen=True, kw_only=True, array_like=True):
+    """A key was deleted: nobody reads or verifies it from then on, and its history stays."""
+
+    topic: ClassVar[str] = "KeyDeleted"
+
+
 class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
     """A key was used, once or many times: all its uses in one flush, none left out.
 
@@ -116,4 +122,4 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event: Event
 
 
-EVENTS: tuple[type[Event], ...] = (KeyCreated, KeyUpdated, KeyUsed, KeyRevoked, UsesLost)
+EVENTS: tuple[type[Event], ...] = (KeyCreated, KeyUpdated, KeyUsed, KeyRevoked, UsesLost, KeyDeleted)

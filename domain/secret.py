@@ -9,6 +9,8 @@ import zlib
 from uuid import UUID
 
 PREFIX = "ak_"
+CREDENTIAL_PREFIX = "sk_"
+"""What a service credential's secret is shown with, in place of the other (Clerk's secret keys)."""
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_DIGITS = 22
 RANDOM_DIGITS = 43
@@ -20,7 +22,9 @@ ID = slice(len(PREFIX), len(PREFIX) + ID_DIGITS)
 
 # A secret, or so much of one's beginning that fewer than 128 bits are left to guess; a key's id is shorter.
 # In a URL the underscore may be percent-encoded.
-_TRACE = re.compile(f"ak(?:_|%5[Ff])(?:(?!{PREFIX})[0-9A-Za-z]){{44,{LENGTH - len(PREFIX)}}}")
+_TRACE = re.compile(
+    f"[as]k(?:_|%5[Ff])(?:(?!{PREFIX}|{CREDENTIAL_PREFIX})[0-9A-Za-z]){{44,{LENGTH - len(PREFIX)}}}"
+)
 _VALUES = bytes.maketrans(ALPHABET.encode(), bytes(range(len(ALPHABET))))
 
 
@@ -56,14 +60,29 @@ def checksum(body: str) -> str:
     return _base62(zlib.crc32(body.encode("ascii")), CHECKSUM_DIGITS)
 
 
+def as_credential(text: str) -> str:
+    """A secret in the form of a service credential's."""
+    return CREDENTIAL_PREFIX + text.removeprefix(PREFIX)
+
+
+def of_credential(text: str) -> str:
+    """The secret that a service credential's form stands for."""
+    return PREFIX + text.removeprefix(CREDENTIAL_PREFIX)
+
+
+def may_occur_in(text: str) -> bool:
+    """Whether it is worth while to look for one in the text."""
+    return "k_" in text or "k%5" in text
+
+
 def occurs_in(text: str) -> bool:
     """Whether something that looks like a secret, or like one cut short, stands anywhere in the text."""
-    return "ak" in text and _TRACE.search(text) is not None
+    return may_occur_in(text) and _TRACE.search(text) is not None
 
 
 def redact(text: str) -> str:
     """The text with everything that looks like a secret, or like one cut short, blacked out."""
-    return _TRACE.sub("ak_[redacted]", text) if "ak" in text else text
+    return _TRACE.sub("ak_[redacted]", text) if may_occur_in(text) else text
 
 
 def _number(values: bytes) -> int:

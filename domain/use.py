@@ -21,6 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LIMITS = {"ip_address": 64, "user_agent": 512, "method": 32, "path": 2048, "request_id": 255}
 _MICROSECOND = timedelta(microseconds=1)
 _since = attrgetter("since")
+_TEXT = {str}
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -129,14 +130,19 @@ def offsets(rows: Iterable[UseRow]) -> list[int]:
 def cleaned(texts: tuple[str, ...]) -> tuple[str, ...]:
     """The texts as they may be stored."""
     joined = "".join(texts)
-    if joined.isascii() and "ak" not in joined and "\0" not in joined:
+    if (
+        _TEXT.issuperset(map(type, texts))
+        and joined.isascii()
+        and not secret.may_occur_in(joined)
+        and "\0" not in joined
+    ):
         return texts
     return tuple([clean(text) for text in texts])
 
 
 def clean(text: str) -> str:
     """The text as it may be stored: no secret in it, nor what PostgreSQL or UTF-8 cannot hold. Never longer."""
-    if type(text) is str and text.isascii() and "ak" not in text and "\0" not in text:
+    if type(text) is str and text.isascii() and not secret.may_occur_in(text) and "\0" not in text:
         return text
     return secret.redact(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 

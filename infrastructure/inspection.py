@@ -44,6 +44,11 @@ def status(database: Database) -> StoreStatus:
     )
 
 
+def ping(database: Database) -> None:
+    """Return once PostgreSQL has answered. Raises LedgerUnavailable."""
+    database.run(lambda connection: connection.execute("SELECT 1").fetchone())
+
+
 def event_rows(database: Database, codec: EventCodec, key_id: UUID) -> tuple[EventRow, ...]:
     """A key's events as they stand in the table, oldest first. Raises UnreadableEvent."""
     rows = database.run(

@@ -24,6 +24,7 @@ MOST_WAITING = 5_000
 """With more events than this that the counts do not know yet, keys are counted one by one."""
 
 _LARGEST_OFFSET = 2**62
+_USUAL_TYPE = "api_key"
 _TREE = {
     "name": ListingModel.name,
     "version": ListingModel.version,
@@ -97,9 +98,16 @@ class KeyViews:
         return Filled(server, KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value))
 
     def page(
-        self, *, subject: str, query: str | None, offset: int, limit: int, include_invalid: bool
+        self,
+        *,
+        subject: str,
+        query: str | None,
+        offset: int,
+        limit: int,
+        include_invalid: bool,
+        kind: str | None = None,
     ) -> tuple[list[KeyView], int]:
-        """The keys of a page, newest first, and the number of all that match."""
+        """The keys of a page, newest first, and the number of all that match; of one type, if `kind` names it."""
         search = KeySearch.of(query) if query else None
         parameters = {
             "subject": subject,
@@ -108,6 +116,7 @@ class KeyViews:
             "offset": min(offset, _LARGEST_OFFSET),
             "limit": limit,
             "include_invalid": include_invalid,
+            "type": kind,
         }
         rows = self._database.run(partial(_page_rows, parameters=parameters))
         return [KeyView(*row[1:]) for row in rows if row[1] is not None], rows[0][0]
@@ -130,5 +139,16 @@ def _page_rows(connection: DeadlineConnection, *, parameters: Mapping[str, Any])
         return rows
     if parameters["pattern"] is not None:
         return connection.execute(QUERIES["search_keys"], parameters, prepare=False).fetchall()
-    rows = connection.execute(QUERIES["list_many_keys"], {**parameters, **_TREE}).fetchall()
+    rows = []
+    if _is_every_type(connection, parameters):
+        rows = connection.execute(QUERIES["list_many_keys"], {**parameters, **_TREE}).fetchall()
     return rows or connection.execute(QUERIES["list_keys"], parameters, prepare=False).fetchall()
+
+
+def _is_every_type(connection: DeadlineConnection, parameters: Mapping[str, Any]) -> bool:
+    """Whether the counts serve, which know no types: where all of the subject's keys are of the wanted one."""
+    if parameters["type"] in (None, _USUAL_TYPE):
+        return parameters["type"] is None or (
+            connection.execute(QUERIES["find_other_types"], parameters).fetchone() == (False,)
+        )
+    return False

@@ -60,6 +60,7 @@ class AsyncLedger(AsyncActingLedger):
         audit: Audit,
         replay: Replay,
         status: Callable[[], Status],
+        ping: Callable[[], None],
         close: Callable[[], None],
     ) -> None:
         super().__init__(api_keys, verifier, threads)
@@ -67,6 +68,7 @@ class AsyncLedger(AsyncActingLedger):
         self.audit = AsyncAudit(audit, threads)
         self.replay = AsyncReplay(replay, threads)
         self.status = threads.awaitable(status)
+        self.ping = threads.awaitable(ping)
         self.close = threads.awaitable(close)
 
     def on_behalf_of(self, actor: Actor) -> AsyncActingLedger:
@@ -81,9 +83,11 @@ class AsyncAPIKeys:
     def __init__(self, api_keys: APIKeys, threads: "Threads") -> None:
         self.create = threads.awaitable(api_keys.create)
         self.get_all = threads.awaitable(api_keys.get_all)
+        self.window = threads.awaitable(api_keys.window)
         self.get = threads.awaitable(api_keys.get)
         self.update = threads.awaitable(api_keys.update)
         self.revoke = threads.awaitable(api_keys.revoke)
+        self.delete = threads.awaitable(api_keys.delete)
 
 
 class AsyncAudit:

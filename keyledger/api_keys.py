@@ -14,8 +14,8 @@ from keyledger.api_key import APIKey, Page, api_key
 from keyledger.domain import arguments, secret
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
-from keyledger.domain.errors import InvalidArgument, KeyNotFound
-from keyledger.domain.events import Changes, KeyCreated, KeyRevoked
+from keyledger.domain.errors import IdempotencyConflict, InvalidArgument, KeyNotFound
+from keyledger.domain.events import Changes, KeyCreated, KeyDeleted, KeyRevoked
 from keyledger.domain.ids import key_id_text, new_uuid, parse_key_id
 from keyledger.infrastructure.database import one_call
 from keyledger.infrastructure.key_store import KeyStore
@@ -65,7 +65,7 @@ class APIKeys:
         """A new key, with its secret, which is given this once.
 
         With an `idempotency_key` that has made a key before: that key, without its secret.
-        Raises InvalidArgument, IdempotencyConflict.
+        Raises InvalidArgument, IdempotencyConflict, and NameConflict where `Settings.unique_names` is on.
         """
         actor = self._actor_of(actor)
         now, key_id = self._clock(), new_uuid()
@@ -92,7 +92,7 @@ class APIKeys:
             with one_call():
                 made = self._store.create_once(key_id, event, idempotency_key, fingerprint)
                 if isinstance(made, UUID):
-                    return msgspec.structs.replace(self.get(key_id_text(made)), secret_already_issued=True)
+                    return self._made_before(key_id_text(made))
             view = made
         self._changes.made(key_id)
         return api_key(view, self.get, secret=text)
@@ -113,12 +113,31 @@ class APIKeys:
         """
         page = arguments.integer("initial_page", initial_page, minimum=1)
         size = arguments.integer("page_size", page_size, minimum=1, maximum=100)
+        return self.window(
+            subject=subject, query=query, offset=(page - 1) * size, limit=size, include_invalid=include_invalid
+        )
+
+    def window(
+        self,
+        *,
+        subject: str | None = None,
+        query: str | None = None,
+        offset: int = 0,
+        limit: int = 10,
+        include_invalid: bool = False,
+        type: str | None = None,  # noqa: A002
+    ) -> Page:
+        """As `get_all`, of `limit` keys (1 to 100) after the first `offset`, for the HTTP service.
+
+        With a `type`, only keys of this type count. Raises InvalidArgument.
+        """
         views, total = self._views.page(
             subject=self._subject(subject, self._actor),
             query=arguments.optional_text("query", query, minimum=0, trimmed=False),
-            offset=(page - 1) * size,
-            limit=size,
+            offset=arguments.integer("offset", offset, minimum=0),
+            limit=arguments.integer("limit", limit, minimum=1, maximum=100),
             include_invalid=arguments.boolean("include_invalid", include_invalid),
+            kind=arguments.optional_text("type", type, minimum=3),
         )
         return Page(data=tuple(api_key(view, self.get) for view in views), total_count=total)
 
@@ -143,7 +162,7 @@ class APIKeys:
     ) -> APIKey:
         """Change what is given; None clears, and what is left out stays. A new expiration counts from now.
 
-        Raises InvalidArgument, KeyNotFound, KeyRevokedError.
+        Raises InvalidArgument, KeyNotFound, KeyRevokedError, and NameConflict as `create` does.
         """
         now, key_id, actor = self._clock(), parse_key_id(api_key_id), self._actor_of(actor)
         changes = Changes(
@@ -186,10 +205,27 @@ class APIKeys:
             self._changes.await_all()
         return key
 
+    def delete(self, api_key_id: str, *, actor: Actor | None = None) -> None:
+        """Delete a key, for ever: it is found by no id, list or secret any more; its history stays.
+
+        It ends as by `revoke`: this process accepts the key no more once this returns, another one for at most a
+        second longer. Raises InvalidArgument, and KeyNotFound also where the key was deleted before.
+        """
+        now, key_id, actor = self._clock(), parse_key_id(api_key_id), self._actor_of(actor)
+        event = KeyDeleted(id=new_uuid(), occurred_at=now, actor=actor)
+        with one_call(), self._changes.of(key_id):
+            self._store.delete(key_id, event)
+
     def _actor_of(self, actor: Actor | None) -> Actor | None:
         if actor is not None and not isinstance(actor, Actor):
             raise InvalidArgument("actor", "an Actor or None")
         return actor or self._actor
+
+    def _made_before(self, api_key_id: str) -> APIKey:
+        try:
+            return msgspec.structs.replace(self.get(api_key_id), secret_already_issued=True)
+        except KeyNotFound:
+            raise IdempotencyConflict("the idempotency key made a key that has been deleted since") from None
 
     def _subject(self, subject: str | None, actor: Actor | None) -> str:
         if subject is None and actor is not None:

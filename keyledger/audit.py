@@ -171,6 +171,8 @@ def _actor(actor: object) -> dict[str, str]:
     given: dict[str, str] = {}
     if isinstance(actor, Actor):
         given = {field: value for field, value in msgspec.structs.asdict(actor).items() if value is not None}
+    if "credential_id" in given:
+        raise InvalidArgument("actor", "an Actor without a credential_id: the history is not searched by it")
     if actor is not None and not given:
         raise InvalidArgument("actor", "an Actor with a field that is set, a user's id, or None")
     return given

@@ -13,10 +13,11 @@ from keyledger.projections.difference import Kind
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a key between two moments, and the event that did it. Datetimes are aware, in UTC.
 
-    kind: `gained`, it became valid (or, asked about a subject, the subject's); `lost`, it was revoked, expired or
-    went to another subject; `widened`, it has more scopes or a longer life; `narrowed`, fewer or a shorter one.
+    kind: `gained`, it became valid (or, asked about a subject, the subject's); `lost`, it was revoked, deleted or
+    expired, or went to another subject; `widened`, it has more scopes or a longer life; `narrowed`, fewer or a
+    shorter one.
     subject: whose key it was (`lost`) or is (otherwise).
-    before, after: the key at the two moments; None where it did not exist.
+    before, after: the key at the two moments; None where it did not exist, or was deleted.
     event_id, event_type, position, actor: the last event that is responsible; None where the key expired, which no
     event does. occurred_at: when the event occurred by the service's clock, else when the key expired.
     """

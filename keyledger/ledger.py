@@ -60,7 +60,8 @@ class KeyLedger(ActingLedger):
         options = _recorder_options(database, settings, server)
         self._recorder = UseRecorder(database, codec, options, committed=self._worker.wake)
         self._memory = Memory(database, settings)
-        api_keys = APIKeys(KeyStore(database, codec, self._worker.wake), views, ring, _now, self._memory.changes)
+        store = KeyStore(database, codec, self._worker.wake, unique_names=settings.unique_names)
+        api_keys = APIKeys(store, views, ring, _now, self._memory.changes)
         verifier = self._memory.verifier(views, ring, self._recorder, api_keys.get)
         self.audit = Audit(HistoryView(database, codec), self._refresh_history)
         self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
@@ -151,6 +152,7 @@ class KeyLedger(ActingLedger):
             audit=self.audit,
             replay=self.replay,
             status=self.status,
+            ping=self.ping,
             close=self.close,
         )
 
@@ -165,6 +167,10 @@ class KeyLedger(ActingLedger):
             sequencer=progress_status.sequencer(self._database),
             projections=progress_status.projections(self._database),
         )
+
+    def ping(self) -> None:
+        """Return if PostgreSQL answers. Raises LedgerUnavailable."""
+        inspection.ping(self._database)
 
     def catch_up(self) -> int:
         """Have everything that was committed before this call positioned and in every read model.

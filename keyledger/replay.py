@@ -58,7 +58,7 @@ class Replay:
             return self._moments.head()
 
     def key_as_of(self, api_key_id: str, at: datetime | int) -> APIKey | None:
-        """The key exactly as it was; None where it did not exist then, or never did.
+        """The key exactly as it was; None where it did not exist then, was deleted, or never did.
 
         `expired` is judged at the moment, and `last_used_at` is the latest accepted use up to it. It costs a few
         reads, however often the key was used. Raises InvalidArgument.
@@ -67,7 +67,7 @@ class Replay:
         with one_call():
             moment = self._moment("at", at)
             past = self._past.keys([key_id], moment).get(key_id)
-        return None if past is None else self._as_it_was(past, moment)
+        return None if past is None else self._if_there(past, moment)
 
     def keys_as_of(
         self, at: datetime | int, *, subject: str | None = None, include_invalid: bool = False
@@ -140,7 +140,10 @@ class Replay:
 
     def _in_order(self, ids: Sequence[UUID], moment: Moment) -> Iterator[PastKey]:
         found = self._past.keys(ids, moment)
-        return (found[key_id] for key_id in ids if key_id in found)
+        return (found[key_id] for key_id in ids if key_id in found and found[key_id].key.deleted_at is None)
+
+    def _if_there(self, past: PastKey, moment: Moment) -> APIKey | None:
+        return None if past.key.deleted_at is not None else self._as_it_was(past, moment)
 
     def _as_it_was(self, past: PastKey, moment: Moment) -> APIKey:
         fields = (field for field in KeyView.__struct_fields__ if field not in ("expired", "last_used_at"))
@@ -152,8 +155,8 @@ class Replay:
         return api_key(view, self._get)
 
     def _changed(self, change: PastChange, start: Moment, end: Moment) -> KeyChange:
-        before = None if change.before is None else self._as_it_was(change.before, start)
-        after = None if change.after is None else self._as_it_was(change.after, end)
+        before = None if change.before is None else self._if_there(change.before, start)
+        after = None if change.after is None else self._if_there(change.after, end)
         named = before if change.difference.kind == "lost" else after
         assert named is not None
         past = change.difference.event

@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         with a DSN `keyledger` in $XDG_STATE_HOME or ~/.local/state.
     spool_limit_bytes: a process that has so much in its spool accepts no more verifications.
     buffer_limit_uses: uses that wait in memory at most.
+    unique_names: whether no two live keys of a subject may have the same name (NameConflict). It is kept where all
+        processes that create or update keys have it on; keys that were made before stay as they are.
     background_worker: whether this process helps to number events and to keep read models up to date. One process
         of all that use a ledger does it at a time; with none, history and last_used_at stand still.
     refused_limit_per_key, refused_interval_seconds: so many refused attempts of a key are listed in such an
@@ -69,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_limit_per_key: int = 10
     refused_interval_seconds: float = 60.0
     background_worker: bool = True
+    unique_names: bool = False
     peppers: Mapping[str, bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -84,7 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidArgument("durability", f"one of {', '.join(get_args(Durability))}")
         if self.spool_dir is not None and not isinstance(self.spool_dir, (str, os.PathLike)):
             raise InvalidArgument("spool_dir", "a path or None")
-        for field in ("prepared_statements", "background_worker"):
+        for field in ("prepared_statements", "background_worker", "unique_names"):
             arguments.boolean(field, getattr(self, field))
         if self.peppers is not None:
             Peppers(self.peppers)

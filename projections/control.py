@@ -10,7 +10,7 @@ import msgspec
 from keyledger.domain.api_key import APIKey, evolve
 from keyledger.domain.digest import Digest
 from keyledger.domain.errors import UnreadableEvent
-from keyledger.domain.events import KeyUsed, StoredEvent
+from keyledger.domain.events import KeyUsed, StoredEvent, UsesLost
 from keyledger.projections.sequenced import SequencedEvent
 
 
@@ -64,27 +64,32 @@ def row(key: APIKey) -> ControlRow:
 def key(row: ControlRow) -> APIKey:
     """The key that a row was made of."""
     fields = {
-        field: getattr(row, field) for field in APIKey.__struct_fields__ if field not in ("scopes", "digest")
+        field: getattr(row, field)
+        for field in APIKey.__struct_fields__
+        if field not in ("scopes", "digest", "deleted_at")
     }
     digest = Digest(algorithm=row.digest_algorithm, kid=row.digest_kid, value=row.digest)
     return APIKey(**fields, scopes=tuple(row.scopes), digest=digest)
 
 
-def fold(before: Mapping[UUID, ControlRow], events: Iterable[SequencedEvent]) -> dict[UUID, ControlRow]:
-    """The rows of every key that the events change; an event that its row knows already changes nothing."""
+def fold(before: Mapping[UUID, ControlRow], events: Iterable[SequencedEvent]) -> dict[UUID, ControlRow | None]:
+    """The rows of every key that the events change, None for one that they delete.
+
+    An event that its row knows already changes nothing.
+    """
     keys = {key_id: key(row) for key_id, row in before.items()}
     changed: dict[UUID, APIKey] = {}
     for sequenced in events:
         key_id, version = sequenced.originator_id, sequenced.originator_version
         known = keys.get(key_id)
-        if isinstance(sequenced.event, KeyUsed) or (known is not None and version <= known.version):
+        if isinstance(sequenced.event, KeyUsed | UsesLost) or (known is not None and version <= known.version):
             continue
         stored = StoredEvent(originator_id=key_id, originator_version=version, event=sequenced.event)
         after = evolve(known, stored)
         if after is None:
             raise UnreadableEvent(f"position {sequenced.position}: the stream does not begin with a KeyCreated")
         keys[key_id] = changed[key_id] = after
-    return {key_id: row(each) for key_id, each in changed.items()}
+    return {key_id: row(each) if each.deleted_at is None else None for key_id, each in changed.items()}
 
 
 def searchable(text: str) -> str:

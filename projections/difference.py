@@ -31,7 +31,7 @@ class _Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def counts(self, key: APIKey | None, moment: datetime) -> bool:
         """Whether a key counts at a moment."""
-        if key is None or key.revoked_at is not None or is_expired(key, moment):
+        if key is None or key.revoked_at is not None or key.deleted_at is not None or is_expired(key, moment):
             return False
         return self.subject in (None, key.subject)
 

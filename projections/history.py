@@ -8,7 +8,7 @@ import msgspec
 
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import UnreadableEvent
-from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUpdated
+from keyledger.domain.events import Event, KeyCreated, KeyDeleted, KeyRevoked, KeyUpdated
 from keyledger.projections.history_entry import span
 from keyledger.projections.sequenced import SequencedEvent
 
@@ -27,7 +27,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `subject` is the key's after the event; the four fields after it are the actor's. `first_at` and `last_at` are
     those of its entries, by the service's clock. `high_at` is the latest `last_at` up to this position, as far as
     the database's clock bears it out, so that one wrong clock does not lead all later events astray. `entries` is
-    how many there are; `revoked` whether the key was revoked before the event.
+    how many there are; `revoked` whether the key was revoked or deleted before the event.
     """
 
     position: int
@@ -57,7 +57,7 @@ class KeyState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The state after an event."""
         if isinstance(event, KeyUpdated) and isinstance(event.changes.subject, str):
             return KeyState(subject=event.changes.subject, revoked=self.revoked)
-        return KeyState(subject=self.subject, revoked=self.revoked or isinstance(event, KeyRevoked))
+        return KeyState(subject=self.subject, revoked=self.revoked or isinstance(event, KeyRevoked | KeyDeleted))
 
 
 def fold(

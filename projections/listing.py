@@ -15,7 +15,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from keyledger.domain.errors import UnreadableEvent
-from keyledger.domain.events import KeyCreated, KeyRevoked, KeyUpdated
+from keyledger.domain.events import KeyCreated, KeyDeleted, KeyRevoked, KeyUpdated
 from keyledger.projections.sequenced import SequencedEvent
 
 TOP, STEP, BOTTOM = 58, 6, 10
@@ -40,7 +40,7 @@ Place = tuple[str, int, int]
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `listed_keys`: a key with one of the subjects that it ever had.
 
-    Where the key has another subject now, it is not `present`, and the rest is empty.
+    Where the key has another subject now, or was deleted, it is not `present`, and the rest is empty.
     """
 
     id: UUID
@@ -106,7 +106,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_change(sequenced: SequencedEvent) -> bool:
     """Whether an event says anything of a key that is counted before."""
-    return isinstance(sequenced.event, KeyUpdated | KeyRevoked)
+    return isinstance(sequenced.event, KeyUpdated | KeyRevoked | KeyDeleted)
 
 
 def settled_at(before: datetime | None, events: Iterable[SequencedEvent]) -> datetime | None:
@@ -129,7 +129,7 @@ def fold(before: Iterable[ListedKey], events: Iterable[SequencedEvent]) -> dict[
             row = row or ListedKey(
                 id=key_id, subject=event.subject, created_at=event.occurred_at, expiration=event.expiration
             )
-        elif not isinstance(event, KeyUpdated | KeyRevoked):
+        elif not isinstance(event, KeyUpdated | KeyRevoked | KeyDeleted):
             continue
         elif row is None:
             raise UnreadableEvent(
@@ -138,10 +138,8 @@ def fold(before: Iterable[ListedKey], events: Iterable[SequencedEvent]) -> dict[
         elif isinstance(event, KeyRevoked):
             row = replace(row, revoked=True)
         else:
-            rows[key_id, row.subject] = ListedKey(
-                id=key_id, subject=row.subject, created_at=row.created_at, present=False
-            )
-            row = _updated(row, event)
+            rows[key_id, row.subject] = _left(row)
+            row = _updated(row, event) if isinstance(event, KeyUpdated) else _left(row)
         now[key_id] = rows[key_id, row.subject] = row
     return rows
 
@@ -208,6 +206,10 @@ def span(row: KeyCount) -> tuple[datetime, datetime]:
     """The first and the last moment of a bucket, as far as a datetime goes."""
     first = row.bucket << row.shift
     return _moment(first), _moment(first + (1 << row.shift) - 1)
+
+
+def _left(row: ListedKey) -> ListedKey:
+    return ListedKey(id=row.id, subject=row.subject, created_at=row.created_at, present=False)
 
 
 def _updated(row: ListedKey, event: KeyUpdated) -> ListedKey:

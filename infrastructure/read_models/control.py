@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from keyledger.domain.events import KeyUsed
+from keyledger.domain.events import KeyUsed, UsesLost
 from keyledger.infrastructure.following.read_model import Tables
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
@@ -20,14 +20,17 @@ class ControlModel:
     tables = ("api_keys",)
 
     def apply(self, tables: Tables, state: bytes | None, events: Sequence[SequencedEvent]) -> bytes | None:
-        lifecycle = [event for event in events if not isinstance(event.event, KeyUsed)]
+        lifecycle = [event for event in events if not isinstance(event.event, KeyUsed | UsesLost)]
         before = _load(tables, {event.originator_id for event in lifecycle}) if lifecycle else {}
         rows = control.fold(before, lifecycle)
-        if rows:
-            ordered = [rows[key_id] for key_id in sorted(rows)]
+        ordered = [row for _, row in sorted(rows.items()) if row is not None]
+        if ordered:
             columns = {field: [getattr(row, field) for row in ordered] for field in ControlRow.__struct_fields__}
             columns["scopes"] = [msgspec.json.encode(scopes).decode() for scopes in columns["scopes"]]
             tables.execute("store_control", columns)
+        deleted = [key_id for key_id, row in rows.items() if row is None]
+        if deleted:
+            tables.execute("delete_control", {"ids": deleted})
         return state
 
 

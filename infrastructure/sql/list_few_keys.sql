@@ -17,6 +17,7 @@ WITH wanted AS MATERIALIZED (
     SELECT * FROM few
     WHERE (%(include_invalid)s OR (revoked_at IS NULL AND NOT expired))
         AND (%(pattern)s::text IS NULL OR name_search LIKE %(pattern)s)
+        AND (%(type)s::text IS NULL OR type = %(type)s)
 )
 SELECT
     total.count, k.id, k.type, k.name, k.subject, k.description, k.claims, k.scopes, k.created_at, k.created_by,

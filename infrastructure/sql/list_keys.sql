@@ -6,6 +6,7 @@ WITH matching AS NOT MATERIALIZED (
         AND (%(include_invalid)s OR (
             k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
         ))
+        AND (%(type)s::text IS NULL OR k.type = %(type)s)
 )
 SELECT
     total.count, k.id, k.type, k.name, k.subject, k.description, k.claims, k.scopes, k.created_at, k.created_by,

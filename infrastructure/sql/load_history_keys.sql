@@ -1,5 +1,5 @@
 -- What the history says of these keys up to a position: the last row of each.
-SELECT h.originator_id, h.subject, h.revoked OR h.topic = 'KeyRevoked' AS revoked
+SELECT h.originator_id, h.subject, h.revoked OR h.topic IN ('KeyRevoked', 'KeyDeleted') AS revoked
 FROM unnest(%(ids)b::uuid[]) AS key (id)
 CROSS JOIN LATERAL (
     SELECT p.topic, p.position FROM keyledger.positions AS p

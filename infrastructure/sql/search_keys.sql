@@ -6,6 +6,7 @@ WITH matching AS MATERIALIZED (
         AND (%(include_invalid)s OR (
             k.revoked_at IS NULL AND (k.expiration IS NULL OR k.expiration > statement_timestamp())
         ))
+        AND (%(type)s::text IS NULL OR k.type = %(type)s)
         AND keyledger.grams(k.name_search) @> %(grams)s::bigint[] AND k.name_search LIKE %(pattern)s
 )
 SELECT

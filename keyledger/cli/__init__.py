@@ -3,6 +3,7 @@
 import click
 
 from keyledger.cli.audit import audit
+from keyledger.cli.credentials import credentials
 from keyledger.cli.demo import demo
 from keyledger.cli.keys import keys
 from keyledger.cli.ledger import migrate, status
@@ -10,6 +11,7 @@ from keyledger.cli.options import global_options
 from keyledger.cli.program import Program, end_on_terminate
 from keyledger.cli.projections import projections
 from keyledger.cli.replay import replay
+from keyledger.cli.serve import serve
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,7 +27,7 @@ def program() -> None:
     """
 
 
-for command in (demo, migrate, status, keys, audit, replay, projections):
+for command in (demo, migrate, status, keys, credentials, serve, audit, replay, projections):
     program.add_command(command)
 
 

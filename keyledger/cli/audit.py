@@ -115,7 +115,7 @@ def export(target: Globals, /, *, output: str | None, **given: Any) -> None:
 def _filters(given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of Audit's methods."""
     since: datetime | None = given["since"]
-    actor = {field: given[field] for field in Actor.__struct_fields__ if given[field] is not None}
+    actor = {field: given[field] for field in Actor.__struct_fields__ if given.get(field) is not None}
     return {
         "api_key_id": given["api_key_id"],
         "subject": given["subject"],

@@ -43,7 +43,9 @@ def change_table(changes: Iterable[KeyChange]) -> Table:
 
 def _what(change: KeyChange) -> Iterator[str]:
     before, after = change.before, change.after
-    if change.kind == "lost" and after is not None:
+    if change.kind == "lost" and after is None:
+        yield "deleted"
+    elif change.kind == "lost" and after is not None:
         if after.revoked and change.event_type == "KeyRevoked":
             yield f"revoked: {after.revocation_reason or 'no reason given'}"
         elif change.event_type is None:
@@ -79,6 +81,6 @@ def _by(change: KeyChange) -> str:
     """The event, with its place in the order of all events, when it was, and whose it was."""
     if change.event_type is None:
         return "no event"
-    who = change.actor and (change.actor.user_id or change.actor.organization_id)
+    who = change.actor and (change.actor.user_id or change.actor.organization_id or change.actor.credential_id)
     told = f"{change.event_type} @{change.position}, {moment(change.occurred_at)}"
     return f"{told}, {who}" if who else told

@@ -45,7 +45,8 @@ def actor_text(entry: HistoryEntry) -> str | None:
     actor = entry.actor
     if actor is None:
         return None
-    who = [text for text in (actor.user_id, actor.organization_id and f"of {actor.organization_id}") if text]
+    of, by = actor.organization_id and f"of {actor.organization_id}", actor.credential_id
+    who = [text for text in (actor.user_id, of, by and f"with {by}") if text]
     where = [f"from {actor.ip_address}"] if actor.ip_address else []
     return " ".join(who + where + ([f"request {actor.request_id}"] if actor.request_id else [])) or None
 
@@ -61,6 +62,8 @@ def what_text(entry: HistoryEntry) -> str:
             return "; ".join(f"{field} = {_value(value)}" for field, value in details["changes"].items())
         case "KeyRevoked":
             return f"reason: {details['revocation_reason'] or '—'}"
+        case "KeyDeleted":
+            return "for ever"
         case "KeyUsed":
             return _use(details)
     return ", ".join(f"{field} {_value(value)}" for field, value in details.items())

@@ -39,7 +39,7 @@ _OPTIONS = {
 
 _NO_ARGUMENTS: type[Exception] = getattr(click.exceptions, "NoArgsIsHelpError", click.exceptions.Exit)
 _PRIVATE = (
-    (re.compile(r"ak_[0-9A-Za-z]{33,}"), "ak_[redacted]"),  # longer than an id: a secret, perhaps damaged
+    (re.compile(r"[as]k_[0-9A-Za-z]{33,}"), "ak_[redacted]"),  # longer than an id: a secret, perhaps damaged
     (re.compile(r"(://[^\s:/@]*):[^\s/@]*@"), r"\1:[redacted]@"),
     (re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE), r"\1[redacted]"),
 )

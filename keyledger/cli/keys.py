@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from keyledger import APIKey
+from keyledger.cli.delete import delete
 from keyledger.cli.options import Duration, Globals, JSONValue, acting, as_user, global_options, opened
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.revoke import revoke
@@ -16,7 +17,7 @@ from keyledger.cli.verify import verify
 @click.group()
 @global_options
 def keys() -> None:
-    """Create, list, show, update, revoke and verify API keys."""
+    """Create, list, show, update, revoke, delete and verify API keys."""
 
 
 @keys.command()
@@ -103,5 +104,5 @@ def _show_created(key: APIKey, *, as_json: bool) -> None:
     write(f"{key.secret}\n")  # never through a table: it must not be folded
 
 
-for command in (update, revoke, verify):
+for command in (update, revoke, delete, verify):
     keys.add_command(command)

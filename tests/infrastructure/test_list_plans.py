@@ -49,6 +49,7 @@ def parameters(subject: str, term: str | None, **options: Any) -> dict[str, Any]
     return {
         **arguments(subject, term, **options),
         **_TREE,
+        "type": None,
         "pattern": search and search.pattern,
         "grams": search and search.grams,
     }
@@ -167,6 +168,7 @@ def test_searches_are_planned_each_time_and_what_finds_few_keys_is_not(database:
         (arguments(SMALL, "e"), 200),
         (arguments(SMALL, None), 200),
         (arguments(LARGE, None), 1_000),
+        ({**arguments(LARGE, None), "kind": "api_key"}, 1_000),
         (arguments(LARGE, None, offset=KEYS // 2, include_invalid=True), 1_000),
     ],
 )

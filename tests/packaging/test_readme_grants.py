@@ -19,7 +19,7 @@ FORBIDDEN = [
     "DELETE FROM keyledger.events",
     "TRUNCATE keyledger.events",
     "ALTER TABLE keyledger.events DISABLE TRIGGER events_refuse_change",
-    "DELETE FROM keyledger.api_keys",
+    "TRUNCATE keyledger.api_keys",
     "UPDATE keyledger.positions SET position = 1",
     "DELETE FROM keyledger.positions",
     "TRUNCATE keyledger.outbox",
@@ -44,6 +44,8 @@ def test_the_grants_let_a_service_work_and_nothing_more(new_database: Callable[[
         assert ledger.catch_up() == 4
         assert ledger.status().store.outbox == 0
         assert ledger.api_keys.get(key.id).last_used_at is not None
+        ledger.api_keys.delete(key.id)
+        assert ledger.status().store.api_keys == 0
     with psycopg.connect(limited, autocommit=True) as service:
         for statement in FORBIDDEN:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

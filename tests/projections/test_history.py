@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import ClassVar, get_args
 from uuid import UUID
 
-import msgspec
 import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
@@ -50,7 +49,12 @@ def test_a_row_names_the_event_s_place_and_who_acted() -> None:
 
     assert (row.position, row.originator_id, row.originator_version) == (1, KEY, 1)
     assert (row.topic, row.subject) == ("KeyCreated", "org_9")
-    assert (row.user_id, row.organization_id, row.ip_address, row.request_id) == msgspec.structs.astuple(ACTOR)
+    assert (row.user_id, row.organization_id, row.ip_address, row.request_id) == (
+        ACTOR.user_id,
+        ACTOR.organization_id,
+        ACTOR.ip_address,
+        ACTOR.request_id,
+    )
 
 
 def test_the_subject_is_the_one_after_the_event() -> None:

@@ -134,7 +134,7 @@ def assert_is_owed_to_its_event(change: KeyChange, history: list[Recorded], star
         change.event_type
         in {
             "gained": ("KeyCreated", "KeyUpdated"),
-            "lost": ("KeyRevoked", "KeyUpdated"),
+            "lost": ("KeyRevoked", "KeyUpdated", "KeyDeleted"),
             "widened": ("KeyUpdated",),
             "narrowed": ("KeyUpdated",),
         }[change.kind]

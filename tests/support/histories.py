@@ -15,7 +15,16 @@ from msgspec import UNSET
 from support.streams import created
 
 from keyledger.domain.api_key import APIKey, evolve
-from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed, StoredEvent
+from keyledger.domain.events import (
+    Changes,
+    Event,
+    KeyCreated,
+    KeyDeleted,
+    KeyRevoked,
+    KeyUpdated,
+    KeyUsed,
+    StoredEvent,
+)
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.use import RecordedUse, Use
 from keyledger.infrastructure.codec import EventCodec
@@ -63,7 +72,7 @@ def histories(draw: st.DrawFn, *, most: int = 25) -> list[Recorded]:
     for _ in range(draw(st.integers(1, most))):
         now += timedelta(seconds=draw(st.integers(0, 20)))
         skew = timedelta(seconds=draw(st.sampled_from((0, 0, 0, -3, 3, -9, 9, -3600, 3600))))
-        alive = [key_id for key_id, key in keys.items() if key.revoked_at is None]
+        alive = [key_id for key_id, key in keys.items() if key.revoked_at is None and key.deleted_at is None]
         old = len(keys) > 3 or (keys and draw(st.integers(0, 4)))
         key_id = draw(st.sampled_from(sorted(keys))) if old else None
         event: Event
@@ -78,8 +87,10 @@ def histories(draw: st.DrawFn, *, most: int = 25) -> list[Recorded]:
                 expiration=None if life is None else now + skew + timedelta(seconds=life + 1),
             )
         else:
-            command = draw(st.sampled_from(("use", "use", "use", "update", "update", "revoke")))
-            if command == "use" or key_id not in alive:
+            command = draw(st.sampled_from(("use", "use", "use", "update", "update", "revoke", "delete")))
+            if command == "delete" and keys[key_id].deleted_at is None:
+                event = KeyDeleted(id=new_uuid(), occurred_at=now + skew, actor=None)
+            elif command in ("use", "delete") or key_id not in alive:
                 event = _used(draw, now)
             elif command == "update":
                 event = KeyUpdated(
@@ -193,4 +204,5 @@ def _states(
     return {
         key_id: State(key, last.get(key_id), key.expiration is not None and key.expiration <= judged_at)
         for key_id, key in keys.items()
+        if key.deleted_at is None
     }

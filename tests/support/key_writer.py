@@ -85,6 +85,9 @@ class KeyWriter:
                 ).id
             )
             return
+        if kind < 0.62:
+            self.api_keys.delete(self.ids.pop(self.chance.randrange(len(self.ids))))
+            return
         key = self.api_keys.get(self.chance.choice(self.ids))
         if kind < 0.75 or key.revoked:
             self.api_keys.revoke(key.id)

@@ -1,0 +1,66 @@
+"""`keyledger serve`."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keyledger import LedgerUnavailable
+from keyledger.cli.options import Globals, global_options, opened
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--unique-names", is_flag=True, help="No two live keys of a subject have the same name.")
+@click.option(
+    "--jwks-file", type=click.Path(exists=True, dir_okay=False), help="Serve browsers: the keys of session tokens."
+)
+@click.option("--issuer", metavar="URL", help="What the session tokens' `iss` must be.")
+@click.option(
+    "--authorized-party",
+    "authorized_parties",
+    multiple=True,
+    metavar="ORIGIN",
+    help="What the session tokens' `azp` may be; may be given several times.",
+)
+@global_options
+@click.pass_obj
+def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
+    """Serve the ledger over HTTP, as Clerk's own clients speak to it.
+
+    Services call it with a credential: `keyledger credentials create`.
+    """
+    try:
+        from keyledger.http import serving
+    except ModuleNotFoundError as error:
+        raise LedgerUnavailable(str(error) if error.name == "starlette" else _MISSING) from None
+    where = target.where()
+    is_embedded = isinstance(where, Path)
+    plan = serving.Plan(
+        dsn=None if is_embedded else str(where),
+        data_dir=str(Path(where).absolute()) if is_embedded else None,
+        jwks_file=jwks_file and str(Path(jwks_file).absolute()),
+        **options,
+    )
+    plan.authenticator()
+    _check_address(plan.host, plan.port)
+    with opened(target):
+        pass  # what keeps a worker from opening it is said here, once
+    serving.serve(plan)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise LedgerUnavailable where nobody can listen: granian shares a port that is taken, and says nothing."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise LedgerUnavailable(f"{host}, port {port}, cannot be listened on: {error.strerror}") from None
+
+
+_MISSING = 'the HTTP service needs more packages: pip install "keyledger[http]"'

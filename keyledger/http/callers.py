@@ -1,0 +1,111 @@
+"""Who calls: a service with an `sk_` credential, or a browser with the token of a session."""
+
+import time
+
+import msgspec
+from starlette.requests import Request
+
+from keyledger.credentials import is_credential
+from keyledger.domain.actor import Actor
+from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential
+from keyledger.http.calls import Origin
+from keyledger.http.failures import Failures
+from keyledger.http.frontend import actor_of, own_subjects
+from keyledger.http.problems import Problem, too_many
+from keyledger.http.settings import HttpSettings
+from keyledger.ledger import KeyLedger
+
+_COOKIE = "__session"
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls, and from where.
+
+    subjects: whose keys the caller sees; None for a service, which sees everybody's.
+    """
+
+    actor: Actor
+    origin: Origin
+    subjects: tuple[str, ...] | None = None
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is a service and not a browser."""
+        return self.subjects is None
+
+
+class Callers:
+    """Tells callers by the bearer token (RFC 6750) that they send."""
+
+    def __init__(self, ledger: KeyLedger, settings: HttpSettings) -> None:
+        self._ledger = ledger
+        self._authenticator = settings.authenticator
+        self.failures = Failures(settings.failures_per_minute, settings.failure_sources, time.monotonic)
+
+    async def caller(self, request: Request, origin: Origin, scope: str) -> Caller:
+        """Who calls, where that is allowed the scope, if it is a service. Raises Problem, LedgerUnavailable."""
+        token = _bearer(request) or (self._authenticator and _session_cookie(request))
+        if not token:
+            raise _missing()
+        if token.startswith(CREDENTIAL_PREFIX):
+            return await self.service(token, origin, scope)
+        if self._authenticator is None:
+            raise self.refused(origin)
+        actor = await actor_of(self._authenticator, token)
+        if actor is None:
+            raise self.refused(origin)
+        actor = origin.actor(actor)
+        return Caller(actor=actor, origin=origin, subjects=own_subjects(actor))
+
+    async def service(self, token: str, origin: Origin, scope: str) -> Caller:
+        """The service of a credential. Raises Problem, LedgerUnavailable."""
+        found = await self._ledger.aio.verify(of_credential(token), scopes=(scope,), use=origin.use())
+        key = found.api_key
+        if key is None or not is_credential(key) or found.code not in ("valid", "insufficient_scope"):
+            raise self.refused(origin)
+        if not found.valid:
+            detail = f"The credential lacks the scope {scope}."
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            raise Problem(403, "insufficient_scope", "Forbidden", detail, headers={"WWW-Authenticate": challenge})
+        return Caller(actor=origin.actor(Actor(credential_id=key.id)), origin=origin)
+
+    def refused(self, origin: Origin) -> Problem:
+        """What a wrong credential is answered: 401, and 429 where its source has had too many."""
+        wait = self.failures.count(origin.address or "")
+        if wait is not None:
+            return too_many(wait)
+        return Problem(
+            401,
+            "authentication_invalid",
+            "Unauthorized",
+            "The bearer token is no valid credential.",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        )
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _session_cookie(request: Request) -> str | None:
+    """The token of Clerk's session cookie, by which alone clerk-js reloads a key.
+
+    Only for what changes nothing: other sites can have a browser send its cookies, but not read the answer.
+    """
+    if request.method != "GET" or "authorization" in request.headers:
+        return None
+    cookies = request.cookies
+    return cookies.get(_COOKIE) or next(
+        (value for name, value in cookies.items() if name.startswith(f"{_COOKIE}_")), None
+    )
+
+
+def _missing() -> Problem:
+    return Problem(
+        401,
+        "authorization_header_missing",
+        "Unauthorized",
+        "Give a credential: `Authorization: Bearer sk_…`.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

@@ -1,0 +1,108 @@
+"""Running the service: granian's processes, each with a ledger of its own."""
+
+import os
+from pathlib import Path
+
+import msgspec
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server import Server
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from keyledger.http.app import application
+from keyledger.http.frontend import Authenticator
+from keyledger.http.jwt_sessions import JWTSessions
+from keyledger.http.settings import HttpSettings
+from keyledger.ledger import KeyLedger
+from keyledger.settings import Settings
+
+VARIABLE = "KEYLEDGER_SERVE"
+"""Where a worker finds its plan: the environment, since a DSN must not stand in argv."""
+
+_HEADER_SECONDS = 10
+_STOP_SECONDS = 30
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What `keyledger serve` was told: where the ledger is, where to listen, and how to behave.
+
+    jwks_file, issuer, authorized_parties: as of JWTSessions; no file, no browsers.
+    """
+
+    dsn: str | None
+    data_dir: str | None
+    host: str
+    port: int
+    workers: int
+    jwks_file: str | None = None
+    issuer: str | None = None
+    authorized_parties: tuple[str, ...] = ()
+    unique_names: bool = False
+
+    def authenticator(self) -> Authenticator | None:
+        """Who knows browser sessions. Raises InvalidArgument."""
+        if self.jwks_file is None:
+            return None
+        return JWTSessions(
+            jwks_file=self.jwks_file, issuer=self.issuer, authorized_parties=self.authorized_parties
+        )
+
+
+def serve(plan: Plan) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what was begun, and store every use."""
+    os.environ[VARIABLE] = msgspec.json.encode(plan).decode()
+    Server(
+        f"{__name__}:worker",
+        factory=True,
+        address=plan.host,
+        port=plan.port,
+        workers=plan.workers,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_dictconfig=_LOGGING,
+        log_access=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
+        workers_kill_timeout=_STOP_SECONDS,
+        respawn_failed_workers=True,
+    ).serve()
+
+
+def worker() -> ASGIApp:
+    """The application of one worker process, which closes its ledger at the end."""
+    plan = msgspec.json.decode(os.environ[VARIABLE], type=Plan)
+    data_dir = Path(plan.data_dir) if plan.data_dir is not None else None
+    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=Settings(unique_names=plan.unique_names))
+    settings = HttpSettings(authenticator=plan.authenticator())
+    return _Closing(application(ledger, settings=settings), ledger)
+
+
+class _Closing:
+    """Closes the ledger when the server says that it ends."""
+
+    def __init__(self, app: ASGIApp, ledger: KeyLedger) -> None:
+        self._app = app
+        self._ledger = ledger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._ledger.aio.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": "INFO", "propagate": False} for name in ("_granian", "keyledger")
+    },
+}
