@@ -10,9 +10,9 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keyledger.domain.use import clean
+from keyledger.http.forms import form_of
 from keyledger.http.problems import Problem, bad_request
 from keyledger.http.settings import HttpSettings
-from keyledger.http.wire import Answer
 
 _log = logging.getLogger("keyledger.http")
 
@@ -40,7 +40,9 @@ class Front:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        inner = {**scope, "path": _SLASHES.sub("/", scope["path"]), "keyledger.request_id": request_id}
+        path = _SLASHES.sub("/", scope["path"])
+        form = form_of(path.removeprefix(scope.get("root_path", "")))
+        inner = {**scope, "path": path, "keyledger.request_id": request_id, "keyledger.form": form}
         began, status = time.monotonic(), 0
 
         async def sending(message: Message) -> None:
@@ -54,8 +56,7 @@ class Front:
         try:
             problem = self._refusal(scope)
             if problem is not None:
-                answer = Answer(problem.body(request_id), status_code=problem.status)
-                await answer(inner, receive, sending)
+                await form(problem, request_id)(inner, receive, sending)
             else:
                 await self._app(inner, receive, sending)
         finally:

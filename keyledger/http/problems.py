@@ -1,6 +1,5 @@
-"""What is refused, in Clerk's form of errors."""
+"""What is refused, whatever form it is written in."""
 
-import msgspec
 from starlette.exceptions import HTTPException
 
 from keyledger.domain.errors import (
@@ -40,13 +39,6 @@ class Problem(Exception):
         self.detail = detail
         self.param = param
         self.headers = headers or {}
-
-    def body(self, trace_id: str) -> bytes:
-        """Clerk's errors array."""
-        error = {"message": self.message, "long_message": self.detail, "code": self.code}
-        if self.param is not None:
-            error["meta"] = {"param_name": self.param}  # type: ignore[assignment]
-        return msgspec.json.encode({"errors": [error], "clerk_trace_id": trace_id})
 
 
 def bad_request(detail: str, param: str | None = None) -> Problem:
