@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from service import ask
+from service import ask, inside
 from service.waiting import eventually
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -20,12 +20,6 @@ from keyledger.http import HttpSettings, application
 from keyledger.http.failures import SPAN_SECONDS, Failures
 
 Create = Callable[..., dict[str, Any]]
-
-
-def inside(ledger: KeyLedger, settings: HttpSettings, address: str = "203.0.113.1") -> httpx.AsyncClient:
-    """A client of an application in this process, from an address."""
-    transport = httpx.ASGITransport(application(ledger, settings=settings), client=(address, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://service")
 
 
 def test_413_for_a_body_that_is_too_long_however_it_comes(http: httpx.Client) -> None:
@@ -47,7 +41,7 @@ def test_408_for_a_body_that_does_not_come(owner: KeyLedger, credential: str) ->
         await asyncio.sleep(60)
 
     async def call() -> httpx.Response:
-        async with inside(owner, HttpSettings(body_timeout_seconds=0.05)) as client:
+        async with inside.client(owner, HttpSettings(body_timeout_seconds=0.05)) as client:
             headers = {"Authorization": f"Bearer {credential}"}
             return await client.post("/api_keys", content=slow(), headers=headers)
 
@@ -145,7 +139,7 @@ def test_429_for_a_service_with_many_refused_secrets_which_keeps_no_good_one_out
     bad = secret.generate(new_uuid())
 
     async def story() -> list[int]:
-        async with inside(owner, HttpSettings(failures_per_minute=2)) as client:
+        async with inside.client(owner, HttpSettings(failures_per_minute=2)) as client:
             client.headers["Authorization"] = f"Bearer {credential}"
             return [
                 (await client.post("/api_keys/verify", json={"secret": each})).status_code
@@ -177,7 +171,7 @@ def test_it_can_be_mounted_in_a_service_s_own_application(owner: KeyLedger, cred
 
     answers = asyncio.run(call())
     assert [answer.status_code for answer in answers] == [200, 200, 200, 404]
-    assert answers[-1].json()["errors"][0]["code"] == "resource_not_found"
+    assert answers[-1].json()["code"] == "resource_not_found"
 
 
 def test_noise_on_the_socket_is_no_500(service: Any) -> None:
