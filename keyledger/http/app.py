@@ -12,13 +12,13 @@ from starlette.types import ASGIApp
 from keyledger.domain.errors import KeyLedgerError
 from keyledger.http import openapi
 from keyledger.http.callers import Callers
-from keyledger.http.forms import Form
+from keyledger.http.forms import Form, clerk
 from keyledger.http.front import Front
 from keyledger.http.health import Health
 from keyledger.http.history_calls import HistoryCalls
 from keyledger.http.key_calls import KeyCalls
 from keyledger.http.oauth_calls import OAuthCalls
-from keyledger.http.problems import Problem, bad_request, of_error, of_http
+from keyledger.http.problems import Problem, no_id, of_error, of_http
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer
 from keyledger.ledger import KeyLedger
@@ -30,10 +30,7 @@ def application(ledger: KeyLedger, *, settings: HttpSettings | None = None) -> A
     """The ASGI application of an open ledger, to be served or mounted; who opened the ledger closes it."""
     settings = settings or HttpSettings()
     callers = Callers(ledger, settings)
-    calls: list[BaseRoute] = [
-        *KeyCalls(ledger, callers, settings).routes(),
-        Route("/api_keys/{rest:path}", _no_key),
-    ]
+    calls: list[BaseRoute] = [*KeyCalls(ledger, callers, settings).routes()]
     app = Starlette(
         routes=[
             *calls,
@@ -57,11 +54,6 @@ async def _description(request: Request) -> Response:
     return Answer(openapi.document(request.scope.get("root_path", "")))
 
 
-async def _no_key(_: Request) -> Response:
-    """No key has an id with a slash in it."""
-    raise bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID")
-
-
 def _answer(request: Request, problem: Problem) -> Response:
     form: Form = request.scope["keyledger.form"]
     return form(problem, request.scope["keyledger.request_id"])
@@ -82,7 +74,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, of_http(error))
+    is_no_key = error.status_code == 404 and request.scope["keyledger.form"] is clerk
+    return _answer(request, no_id() if is_no_key else of_http(error))
 
 
 async def _defect(request: Request, _: Exception) -> Response:

@@ -17,10 +17,11 @@ def _described(**schema: Any) -> Meta:
     return Meta(extra_json_schema=schema)
 
 
+_TRIMMED = r"^\S([\s\S]*\S)?$"
 Number = Annotated[int | float, _described(exclusiveMinimum=0)]
-Name = Annotated[str, _described(minLength=3, maxLength=255, pattern=r"^\S(.*\S)?$")]
-Subject = Annotated[str, _described(minLength=1, maxLength=255, pattern=r"^\S(.*\S)?$")]
-Type = Annotated[str, _described(minLength=3, maxLength=25, pattern=r"^\S(.*\S)?$")]
+Name = Annotated[str, _described(minLength=3, maxLength=255, pattern=_TRIMMED)]
+Subject = Annotated[str, _described(minLength=1, maxLength=255, pattern=_TRIMMED)]
+Type = Annotated[str, _described(minLength=3, maxLength=25, pattern=_TRIMMED)]
 Description = Annotated[str, _described(maxLength=255)]
 Scopes = Annotated[
     list[Annotated[str, _described(minLength=1, maxLength=255)]], _described(maxItems=1000, uniqueItems=True)

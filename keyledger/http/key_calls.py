@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec import UNSET
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +19,7 @@ from keyledger.http.bodies import BrowserCreate, BrowserUpdate, Create, Revoke, 
 from keyledger.http.callers import Caller, Callers
 from keyledger.http.calls import read_body
 from keyledger.http.page_query import PageQuery
-from keyledger.http.problems import Problem, bad_request, not_found
+from keyledger.http.problems import Problem, bad_request, no_id, not_found
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer, DeletedObject, KeyPage, key_object
 from keyledger.ledger import KeyLedger
@@ -143,7 +144,7 @@ class KeyCalls:
             key = await self._ledger.aio.api_keys.get(request.path_params["id"])
         except KeyNotFound as error:
             if isinstance(error, ValueError) and not _OTHER_ID.fullmatch(request.path_params["id"]):
-                raise bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID") from None
+                raise no_id() from None
             raise not_found() from None
         if key.subject == CREDENTIALS or (caller.subjects is not None and key.subject not in caller.subjects):
             raise not_found()
@@ -151,12 +152,21 @@ class KeyCalls:
 
 
 def _route(path: str, **handlers: Handler) -> Route:
-    """One route a path, so that 405 can name all its methods."""
+    """One route a path, which takes all methods: 405 names those that there are.
+
+    A route that took some alone would leave the others to the next one, for which `verify` is an id.
+    """
+    allowed = {"Allow": ", ".join(sorted({*handlers, *(["HEAD"] if "GET" in handlers else [])}))}
 
     async def handle(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            raise HTTPException(405, headers=allowed)
+        return await handler(request)
 
-    return Route(path, handle, methods=list(handlers))
+    route = Route(path, handle)
+    route.methods = None
+    return route
 
 
 def _of_browser(body: BrowserCreate, caller: Caller) -> Create:

@@ -51,6 +51,11 @@ def not_found(detail: str = "No API key has this id.") -> Problem:
     return Problem(404, "api_key_not_found", "API key not found", detail)
 
 
+def no_id() -> Problem:
+    """400 for what cannot be a key's id, such as one with a slash in it, in Clerk's words."""
+    return bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID")
+
+
 def unavailable() -> Problem:
     """503: the ledger cannot decide now."""
     return Problem(
