@@ -44,8 +44,8 @@ class Guard:
     """Takes the key from a request, has it verified, and says whom to let in and what to answer the others.
 
     A key is taken from `Authorization: Bearer` (RFC 6750, section 2.1) or from the configured field, never from a
-    URL. Each use is recorded with the request's address, agent, method, path without its query, and id; what is too
-    long for a `Use` is cut by it, with an `…` at the end, and nothing is refused for that.
+    URL. Each use is recorded with the request's address, agent, method, path without its query, and id. What is
+    too long for a `Use` is cut by it, with an `…` at the end; nothing is refused for that.
     """
 
     def __init__(
@@ -61,8 +61,12 @@ class Guard:
         retry_after_seconds: int = 1,
     ) -> None:
         """See GuardOptions; `scopes` are those that each key must have. Raises InvalidArgument."""
+        if not isinstance(ledger, KeyLedger) and not callable(ledger):
+            raise InvalidArgument("ledger", "a KeyLedger, or a function that returns one")
         self._given = ledger
         self.scopes = scope_texts(scopes)
+        if isinstance(ledger, KeyLedger):
+            ledger.verify("", scopes=self.scopes)  # asks nobody; raises for scopes that are none
         self._header = _field_name("header", header)
         self._bearer = bearer
         self._request_id = _field_name("request_id_header", request_id_header)
