@@ -121,7 +121,7 @@ def asked(request: HttpRequest) -> dict[str, Any]:
 
 def response(refusal: Refusal) -> HttpResponse:
     """A refusal as a response."""
-    headers = dict(refusal.headers)
+    headers = {**dict(refusal.headers), "Content-Length": str(len(refusal.body))}
     return HttpResponse(refusal.body, status=refusal.status, headers=headers)
 
 

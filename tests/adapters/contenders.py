@@ -82,7 +82,9 @@ def by_litestar(ledger: KeyLedger, scopes: Sequence[str], **options: Any) -> Ite
     async def things(request: Request[Any, Any, Any]) -> str:
         return str(request.auth.subject)
 
-    yield by_asgi(Litestar([things], middleware=[DefineMiddleware(litestar.APIKeyMiddleware, ledger, **options)]))
+    yield by_asgi(
+        Litestar([things], middleware=[DefineMiddleware(litestar.APIKeyMiddleware, ledger=ledger, **options)])
+    )
 
 
 @contextmanager

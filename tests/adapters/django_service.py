@@ -1,6 +1,6 @@
 """Django's side of the contenders: it has one set of settings in a process, which the tests override."""
 
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import django
@@ -54,4 +54,6 @@ def urls(kind: str) -> Any:
         "decorator async": require_api_key(scopes=scopes)(async_things),
         "drf": Things.as_view(),
     }[kind]
-    return SimpleNamespace(urlpatterns=[path("things", view), path("health", lambda _: HttpResponse("well"))])
+    module = ModuleType("urls")
+    module.__dict__["urlpatterns"] = [path("things", view), path("health", lambda _: HttpResponse("well"))]
+    return module
