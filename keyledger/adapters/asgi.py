@@ -15,6 +15,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "keyledger.api_key"
 DENIAL = "websocket.http.response"
+WEBSOCKET = "WEBSOCKET"  # what the opening of a web socket has on record for a method
 
 _POLICY_VIOLATION = 1008
 
@@ -45,7 +46,13 @@ class APIKeyMiddleware:
         if scope["type"] not in {"http", "websocket"} or (self._exempt and _own_path(scope) in self._exempt):
             await self._app(scope, receive, send)
             return
-        found = await check(self._guard, scope)
+        client = scope.get("client")
+        found = await self._guard.acheck(
+            scope["headers"],
+            peer=client[0] if client else None,
+            method=scope.get("method", WEBSOCKET),
+            path=scope["path"],
+        )
         if isinstance(found, Refusal):
             await refuse(found, scope, receive, send)
             return
@@ -64,7 +71,7 @@ def check(guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None) -> 
     return guard.acheck(
         scope["headers"],
         peer=client[0] if client else None,
-        method=scope.get("method", "WEBSOCKET"),
+        method=scope.get("method", WEBSOCKET),
         path=scope["path"],
         scopes=scopes,
     )

@@ -39,9 +39,8 @@ class TrustedProxies:
         What a proxy that is not trusted wrote is never read. At what is no address the walk ends with the proxy
         that passed it on: nothing nearer to the client is known.
         """
-        here = parse(peer) if peer else None
-        known = str(here) if here else (peer or None)
-        if not forwarded or not (self._unix if not peer else here is not None and self._trusts(here)):
+        known = _plain(peer) if peer else None
+        if not forwarded or not self._believes(peer):
             return known
         for text in reversed(forwarded.split(",")):
             address = parse(text)
@@ -51,6 +50,10 @@ class TrustedProxies:
             if not self._trusts(address):
                 break
         return known
+
+    def _believes(self, peer: str | None) -> bool:
+        here = parse(peer) if peer else None
+        return here is not None and self._trusts(here) if peer else self._unix
 
     def _is_in_a_network(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
@@ -62,6 +65,13 @@ def parse(text: str) -> Address | None:
     An IPv4 address that came as an IPv6 one (`::ffff:1.2.3.4`) is the IPv4 address.
     """
     return _parsed(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(_REMEMBERED)
+def _plain(peer: str) -> str:
+    """The address as it is recorded; what is none, as the server gave it."""
+    address = parse(peer)
+    return peer if address is None else str(address)
 
 
 @lru_cache(_REMEMBERED)

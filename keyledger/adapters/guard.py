@@ -15,6 +15,7 @@ LedgerSource = KeyLedger | Callable[[], KeyLedger]
 """A ledger, or what returns it at each request: for services that open it after their routes are made."""
 
 _AUTHORIZATION = b"authorization"
+_BEARER = b"bearer "
 _FORWARDED = b"x-forwarded-for"
 _TOKEN = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _AGENT = b"user-agent"
@@ -63,21 +64,21 @@ class Guard:
         """See GuardOptions; `scopes` are those that each key must have. Raises InvalidArgument."""
         if not isinstance(ledger, KeyLedger) and not callable(ledger):
             raise InvalidArgument("ledger", "a KeyLedger, or a function that returns one")
-        self._given = ledger
+        self._ledger = ledger if isinstance(ledger, KeyLedger) else None
+        self._open = ledger
         self.scopes = scope_texts(scopes)
         if isinstance(ledger, KeyLedger):
             ledger.verify("", scopes=self.scopes)  # asks nobody; raises for scopes that are none
         self._header = _field_name("header", header)
         self._bearer = bearer
-        self._request_id = _field_name("request_id_header", request_id_header)
+        self._request_id = _field_name("request_id_header", request_id_header) or b""
         if self._header is None and not bearer:
             raise InvalidArgument("header", "a field's name, where bearer is False")
         if self._header == _AUTHORIZATION:
             raise InvalidArgument("header", "another field than Authorization, which is what bearer is for")
         self._proxies = TrustedProxies(trusted_proxies)
-        names = (b"authorization" if bearer else None, self._header, _AGENT, self._request_id)
-        forwarded = _FORWARDED if self._proxies else None
-        self._read = frozenset(name for name in (*names, forwarded) if name is not None)
+        own = (_AUTHORIZATION if bearer else None, self._header, _FORWARDED if self._proxies else None)
+        self._read = frozenset(name for name in (*own, _AGENT, self._request_id) if name)
         ways = (bearer and "Authorization: Bearer KEY", header and f"{header}: KEY")
         self.refusals = Refusals(
             scheme="Bearer" if bearer else "APIKey",
@@ -89,7 +90,10 @@ class Guard:
     @property
     def ledger(self) -> KeyLedger:
         """The ledger that is asked."""
-        return self._given() if callable(self._given) else self._given
+        if self._ledger is None:
+            assert callable(self._open)
+            return self._open()
+        return self._ledger
 
     def with_scopes(self, more: Iterable[str]) -> tuple[str, ...]:
         """The guard's own scopes and these, each once."""
@@ -138,16 +142,15 @@ class Guard:
         for name, value in headers:
             if name in read:
                 fields[name] = value if name not in fields else fields[name] + b"," + value
-        secret = _secret(fields.get(_AUTHORIZATION), fields.get(self._header) if self._header else None)
+        get = fields.get
+        secret = _secret(get(_AUTHORIZATION), None if self._header is None else get(self._header))
         if secret is None:
             return MISSING
         if b"," in secret:  # a field that was given twice, as WSGI joins it; no key has a comma
             return AMBIGUOUS
-        agent, request_id, forwarded = fields.get(_AGENT), None, fields.get(_FORWARDED)
-        if self._request_id is not None:
-            request_id = fields.get(self._request_id)
+        agent, request_id, forwarded = get(_AGENT), get(self._request_id), get(_FORWARDED)
         return secret.decode("latin-1"), Use(
-            ip_address=self._proxies.client(peer, forwarded.decode("latin-1") if forwarded else None),
+            ip_address=self._proxies.client(peer, None if forwarded is None else forwarded.decode("latin-1")),
             user_agent=agent.decode("latin-1") if agent else None,
             method=method,
             path=path,
@@ -169,13 +172,9 @@ def scope_texts(scopes: Iterable[str]) -> tuple[str, ...]:
 
 def _secret(authorization: bytes | None, other: bytes | None) -> bytes | None:
     """The credential; None for none, and with a comma for more than one."""
-    bearer = None
-    if authorization is not None:
-        scheme, _, rest = authorization.partition(b" ")
-        bearer = rest.strip(b" \t") if scheme.lower() == b"bearer" else None
-    if bearer is not None and other is not None:
-        return b","
-    return other if bearer is None else bearer
+    if authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER:
+        return b"," if other is not None else authorization[len(_BEARER) :].strip(b" \t")
+    return other
 
 
 def _field_name(param: str, name: str | None) -> bytes | None:

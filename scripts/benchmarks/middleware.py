@@ -1,4 +1,4 @@
-"""Requests a second through granian with one worker: a plain ASGI route, the same behind the middleware, and verify."""
+"""Requests a second, granian with one worker: a plain ASGI route, the same behind the middleware, and verify."""
 
 import importlib.util
 import json

@@ -10,7 +10,8 @@ class Scale:
     `listed_keys` are the keys of one subject that are listed; `list_calls`, how often each page of them.
     `followed_events` are given positions and applied, of which `library_events` at a time beside eventsourcing.
     `history_events` are those whose history is read, or are rebuilt or replayed; `visible_commits`, how many are
-    waited for there. `replayed_uses` are those of the one key that is replayed. `load_seconds` are those of a round of requests.
+    waited for there. `replayed_uses` are those of the one key that is replayed; `load_seconds`, how long
+    a round of requests takes.
     """
 
     writes: int

@@ -1,4 +1,4 @@
-"""The services that are measured: `granian scripts.benchmarks.services:plain`, and `:guarded` behind the middleware."""
+"""What is measured: `granian scripts.benchmarks.services:plain`, and `:guarded`, the same behind the middleware."""
 
 import os
 from collections.abc import Callable

@@ -60,9 +60,7 @@ CASES = {
     "garbage": Case(
         [("Authorization", "Bearer x")], 401, "malformed", invalid_token("The text is not an API key")
     ),
-    "an empty bearer": Case(
-        [("Authorization", "Bearer")], 401, "malformed", invalid_token("The text is not an API key")
-    ),
+    "a scheme alone": Case([("Authorization", "Bearer")], 401, "missing", NOTHING),
     "no ASCII": Case(
         [("Authorization", "Bearer \xe4\xff")], 401, "malformed", invalid_token("The text is not an API key")
     ),
