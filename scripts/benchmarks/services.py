@@ -1,4 +1,4 @@
-"""What is measured: `granian scripts.benchmarks.services:plain`, and `:guarded`, the same behind the middleware."""
+"""What is measured: `granian scripts.benchmarks.services:plain`, and `:guarded`, the same with the middleware."""
 
 import os
 from collections.abc import Callable
