@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Unpack
 
+from keyledger import APIKey
 from keyledger.adapters.exempt import ExemptPaths
 from keyledger.adapters.guard import Guard, GuardOptions, LedgerSource
 from keyledger.adapters.refusal import Refusal
@@ -39,20 +40,16 @@ class APIKeyMiddleware:
         """The scopes are needed everywhere; `exempt` are paths open to everybody: `/health`, `/public/*`."""
         self._app = app
         self._guard = Guard(ledger, scopes=scopes, **options)
-        self._exempt = ExemptPaths(exempt)
+        self._exempt = ExemptPaths(exempt) or None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        if scope["type"] not in {"http", "websocket"} or (self._exempt and _own_path(scope) in self._exempt):
+        if scope["type"] not in {"http", "websocket"} or (
+            self._exempt is not None and _own_path(scope) in self._exempt
+        ):
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        found = await self._guard.acheck(
-            scope["headers"],
-            peer=client[0] if client else None,
-            method=scope.get("method", WEBSOCKET),
-            path=scope["path"],
-        )
+        found = await check(self._guard, scope)
         if isinstance(found, Refusal):
             await refuse(found, scope, receive, send)
             return
@@ -65,7 +62,7 @@ class APIKeyMiddleware:
         await self._app(scope, receive, send)
 
 
-def check(guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None) -> Awaitable[Any]:
+def check(guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None) -> Awaitable[APIKey | Refusal]:
     """What the guard says to a connection: an APIKey or a Refusal."""
     client = scope.get("client")
     return guard.acheck(
