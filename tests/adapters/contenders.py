@@ -173,3 +173,36 @@ def by_wsgi(app: Any) -> Send:
         return Answer(status=response.status_code, headers=found, body=response.data)
 
     return send
+
+
+def open_socket(app: Any, headers: Fields = (), *, denials: bool = True) -> list[dict[str, Any]]:
+    """What an ASGI application sends to who opens the web socket `/talk`.
+
+    `denials` says whether the server can answer instead of opening it.
+    """
+    sent: list[dict[str, Any]] = []
+    events = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/talk",
+        "raw_path": b"/talk",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
+        "client": ("192.0.2.1", 1234),
+        "server": ("service", 80),
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}} if denials else {},
+    }
+
+    async def receive() -> dict[str, Any]:
+        return events.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    return sent
