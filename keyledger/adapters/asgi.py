@@ -25,7 +25,8 @@ class APIKeyMiddleware:
     """Lets in who has an API key.
 
     The key is in `scope["keyledger.api_key"]` and in `scope["state"]["api_key"]`, which is Starlette's
-    `request.state.api_key`. A web socket is checked when it opens, and not again while it is open.
+    `request.state.api_key`. A web socket is checked when it opens, and not again while it is open. What answers
+    the preflight requests of CORS, which bring no key, belongs in front of it.
     """
 
     def __init__(

@@ -42,8 +42,9 @@ class KeyRefused(HTTPException):
 class APIKeyAuth(SecurityBase):
     """A dependency whose value is the key.
 
-    `Depends(api_key)` asks for the scopes that it was made with, and `Security(api_key, scopes=[…])` for those
-    as well, in one verification. It appears in OpenAPI as an HTTP bearer, or with `bearer=False` as a header.
+    `Depends(api_key)` asks for the scopes that it was made with, and `Security(api_key, scopes=[…])` for those as
+    well, in one verification; where a router and an endpoint ask for different ones, each verifies, and the use is
+    recorded twice. It appears in OpenAPI as an HTTP bearer, or with `bearer=False` as a header.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class TrustedProxies:
         What a proxy that is not trusted wrote is never read. At what is no address the walk ends with the proxy
         that passed it on: nothing nearer to the client is known.
         """
-        known = _plain(peer) if peer else None
+        known = plain_address(peer) if peer else None
         if not forwarded or not self._believes(peer):
             return known
         for text in reversed(forwarded.split(",")):
@@ -68,7 +68,7 @@ def parse(text: str) -> Address | None:
 
 
 @lru_cache(_REMEMBERED)
-def _plain(peer: str) -> str:
+def plain_address(peer: str) -> str:
     """The address as it is recorded; what is none, as the server gave it."""
     address = parse(peer)
     return peer if address is None else str(address)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypedDict
 
-from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use, Verification
-from keyledger.adapters.forwarded import Network, TrustedProxies
+from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use
+from keyledger.adapters.forwarded import Network, TrustedProxies, plain_address
 from keyledger.adapters.refusal import AMBIGUOUS, MISSING, UNAVAILABLE, Refusal, Refusals
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -65,17 +65,18 @@ class Guard:
         if not isinstance(ledger, KeyLedger) and not callable(ledger):
             raise InvalidArgument("ledger", "a KeyLedger, or a function that returns one")
         self._ledger = ledger if isinstance(ledger, KeyLedger) else None
-        self._open = ledger
+        self._source = ledger
         self.scopes = scope_texts(scopes)
         if isinstance(ledger, KeyLedger):
             ledger.verify("", scopes=self.scopes)  # asks nobody; raises for scopes that are none
-        self._header = _field_name("header", header)
-        self._bearer = bearer
+        self._header = _field_name("header", header) or b""
         self._request_id = _field_name("request_id_header", request_id_header) or b""
-        if self._header is None and not bearer:
+        if not self._header and not bearer:
             raise InvalidArgument("header", "a field's name, where bearer is False")
         if self._header == _AUTHORIZATION:
             raise InvalidArgument("header", "another field than Authorization, which is what bearer is for")
+        if self._request_id in {_AUTHORIZATION, self._header} and self._request_id:
+            raise InvalidArgument("request_id_header", "a field that holds no credential")
         self._proxies = TrustedProxies(trusted_proxies)
         own = (_AUTHORIZATION if bearer else None, self._header, _FORWARDED if self._proxies else None)
         self._read = frozenset(name for name in (*own, _AGENT, self._request_id) if name)
@@ -90,10 +91,7 @@ class Guard:
     @property
     def ledger(self) -> KeyLedger:
         """The ledger that is asked."""
-        if self._ledger is None:
-            assert callable(self._open)
-            return self._open()
-        return self._ledger
+        return self._source if isinstance(self._source, KeyLedger) else self._source()
 
     def with_scopes(self, more: Iterable[str]) -> tuple[str, ...]:
         """The guard's own scopes and these, each once."""
@@ -115,10 +113,11 @@ class Guard:
             return self.refusals.of(question)
         secret, use = question
         try:
-            found = self.ledger.verify(secret, scopes=wanted, use=use)
+            found = (self._ledger or self.ledger).verify(secret, scopes=wanted, use=use)
         except (LedgerUnavailable, LedgerClosed):
             return self.refusals.of(UNAVAILABLE)
-        return self._decision(found, wanted)
+        key = found.api_key
+        return key if found.valid and key is not None else self.refusals.of(found.code, wanted)
 
     async def acheck(
         self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
@@ -130,10 +129,11 @@ class Guard:
             return self.refusals.of(question)
         secret, use = question
         try:
-            found = await self.ledger.aio.verify(secret, scopes=wanted, use=use)
+            found = await (self._ledger or self.ledger).aio.verify(secret, scopes=wanted, use=use)
         except (LedgerUnavailable, LedgerClosed):
             return self.refusals.of(UNAVAILABLE)
-        return self._decision(found, wanted)
+        key = found.api_key
+        return key if found.valid and key is not None else self.refusals.of(found.code, wanted)
 
     def _question(self, headers: Headers, peer: str | None, method: str, path: str) -> tuple[str, Use] | str:
         """The secret with its use; or the code of the refusal, where there is not exactly one."""
@@ -143,24 +143,27 @@ class Guard:
             if name in read:
                 fields[name] = value if name not in fields else fields[name] + b"," + value
         get = fields.get
-        secret = _secret(get(_AUTHORIZATION), None if self._header is None else get(self._header))
+        secret, bearer = get(self._header), get(_AUTHORIZATION)
+        if bearer is not None and bearer[: len(_BEARER)].lower() == _BEARER:
+            if secret is not None:
+                return AMBIGUOUS
+            secret = bearer[len(_BEARER) :].strip(b" \t")
         if secret is None:
             return MISSING
         if b"," in secret:  # a field that was given twice, as WSGI joins it; no key has a comma
             return AMBIGUOUS
         agent, request_id, forwarded = get(_AGENT), get(self._request_id), get(_FORWARDED)
+        if forwarded is None:
+            address = plain_address(peer) if peer else None
+        else:
+            address = self._proxies.client(peer, forwarded.decode("latin-1"))
         return secret.decode("latin-1"), Use(
-            ip_address=self._proxies.client(peer, None if forwarded is None else forwarded.decode("latin-1")),
+            ip_address=address,
             user_agent=agent.decode("latin-1") if agent else None,
             method=method,
             path=path,
             request_id=request_id.decode("latin-1") if request_id else None,
         )
-
-    def _decision(self, found: Verification, wanted: tuple[str, ...]) -> APIKey | Refusal:
-        if found.valid and found.api_key is not None:
-            return found.api_key
-        return self.refusals.of(found.code, wanted)
 
 
 def scope_texts(scopes: Iterable[str]) -> tuple[str, ...]:
@@ -168,13 +171,6 @@ def scope_texts(scopes: Iterable[str]) -> tuple[str, ...]:
     if isinstance(scopes, (str, bytes)) or not isinstance(scopes, Iterable):
         raise InvalidArgument("scopes", f"a list of texts, not one {type(scopes).__name__}")
     return tuple(scopes)
-
-
-def _secret(authorization: bytes | None, other: bytes | None) -> bytes | None:
-    """The credential; None for none, and with a comma for more than one."""
-    if authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER:
-        return b"," if other is not None else authorization[len(_BEARER) :].strip(b" \t")
-    return other
 
 
 def _field_name(param: str, name: str | None) -> bytes | None:

@@ -25,7 +25,8 @@ class APIKeyMiddleware(AbstractAuthenticationMiddleware):
     """Lets in who has an API key: `request.auth` is the key, `request.user` its subject.
 
     `exclude` are patterns of paths that are open to everybody, as Litestar has them; so is a handler with
-    `exclude_from_auth=True`. A handler's `opt["api_key_scopes"]` are needed besides the middleware's own.
+    `exclude_from_auth=True`, and OPTIONS, as in all of Litestar's own. The scopes of a handler's
+    `opt["api_key_scopes"]` are needed besides the middleware's.
     """
 
     def __init__(

@@ -16,6 +16,7 @@ BAD = {
     "Authorization as the header": ("header", {"header": "Authorization"}),
     "no way to send a key": ("header", {"bearer": False}),
     "a request id's field that is none": ("request_id_header", {"request_id_header": "a:b"}),
+    "a credential for a request id": ("request_id_header", {"request_id_header": "authorization"}),
     "a realm that breaks out": ("realm", {"realm": 'api", error="x'}),
     "a realm with a line break": ("realm", {"realm": "api\r\nX: y"}),
     "a time that is none": ("retry_after_seconds", {"retry_after_seconds": 1.5}),
