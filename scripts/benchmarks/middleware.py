@@ -114,13 +114,15 @@ def _keyledger_serve(dsn: str) -> Iterator[int]:
 
 @contextmanager
 def _process(command: list[str], dsn: str, port: int) -> Iterator[None]:
-    """A server that answers, until the end of the block."""
-    process = subprocess.Popen(command, env={**os.environ, "KEYLEDGER_DSN": dsn})
+    """A server that answers, until the end of the block. What it logs is shown only where it does not."""
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - the server writes to it until it has ended
+    process = subprocess.Popen(command, env={**os.environ, "KEYLEDGER_DSN": dsn}, stderr=log)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command[2]} does not answer")
+                log.seek(0)
+                raise RuntimeError(f"{command[2]} does not answer:\n{log.read().decode(errors='replace')}")
             time.sleep(0.05)
         yield
     finally:
@@ -128,6 +130,7 @@ def _process(command: list[str], dsn: str, port: int) -> Iterator[None]:
         with suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE_SECONDS)
         process.kill()
+        log.close()
 
 
 def _answers(port: int) -> bool:
