@@ -26,6 +26,7 @@ MOST_OF_ALL = 0.85  # the middleware may cost 15 % of the requests
 PATIENCE_SECONDS = 30
 
 PLAIN, GUARDED, VERIFY = "plain route", "behind the middleware", "POST /api_keys/verify"
+BARE = "with a bare verify"
 
 # A secret has no place in wrk's arguments.
 GET = 'wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_KEY")\n'
@@ -47,16 +48,18 @@ def run(dsn: str, scale: Scale) -> None:
         key = ledger.api_keys.create(name="benchmark", subject="org_benchmark", scopes=["read"])
         secrets = {"BENCH_KEY": str(key.secret)}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyledger-bench-")))
+        get = _script(folder, "get", GET)
         services = {
-            PLAIN: (stack.enter_context(_granian(dsn, "plain")), _script(folder, "get", GET)),
-            GUARDED: (stack.enter_context(_granian(dsn, "guarded", "--factory")), _script(folder, "get", GET)),
+            PLAIN: (stack.enter_context(_granian(dsn, "plain")), get),
+            BARE: (stack.enter_context(_granian(dsn, "verifying", "--factory")), get),
+            GUARDED: (stack.enter_context(_granian(dsn, "guarded", "--factory")), get),
         }
         if importlib.util.find_spec("keyledger.http") is not None:
             secrets["BENCH_CREDENTIAL"] = _credential(dsn)
             services[VERIFY] = stack.enter_context(_keyledger_serve(dsn)), _script(folder, "post", POST)
         rates = _in_turns(services, secrets, rounds=scale.rounds, seconds=scale.load_seconds)
     report.throughput(
-        f"middleware: requests/s by wrk with {CONNECTIONS} connections, granian with one worker",
+        f"middleware: requests/s by wrk, {CONNECTIONS} connections, granian with one worker",
         rates,
         least={GUARDED: MOST_OF_ALL},
     )
