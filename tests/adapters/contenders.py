@@ -175,10 +175,13 @@ def by_wsgi(app: Any) -> Send:
     return send
 
 
-def open_socket(app: Any, headers: Fields = (), *, denials: bool = True) -> list[dict[str, Any]]:
+def open_socket(
+    app: Any, headers: Fields = (), *, denials: bool = True, strict: bool = False
+) -> list[dict[str, Any]]:
     """What an ASGI application sends to who opens the web socket `/talk`.
 
-    `denials` says whether the server can answer instead of opening it.
+    `denials` says whether the server can answer instead of opening it, and `strict` whether it takes an answer only
+    after the application has heard of the connection, as the specification has it.
     """
     sent: list[dict[str, Any]] = []
     events = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
@@ -202,6 +205,7 @@ def open_socket(app: Any, headers: Fields = (), *, denials: bool = True) -> list
         return events.pop(0)
 
     async def send(message: dict[str, Any]) -> None:
+        assert len(events) < 2 or not strict, "not yet"
         sent.append(message)
 
     asyncio.run(app(scope, receive, send))

@@ -69,7 +69,7 @@ def test_a_web_socket_with_a_key_opens_and_is_on_record(shared: KeyLedger) -> No
 
 
 def test_a_web_socket_without_one_is_answered_as_a_request_where_the_server_can(shared: KeyLedger) -> None:
-    start, body = open_socket(service(shared))
+    start, body = open_socket(service(shared), strict=True)
 
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
     assert dict(start["headers"])[b"www-authenticate"] == b'Bearer realm="api"'
@@ -77,7 +77,7 @@ def test_a_web_socket_without_one_is_answered_as_a_request_where_the_server_can(
 
 
 def test_and_closed_where_it_cannot(shared: KeyLedger) -> None:
-    assert open_socket(service(shared), denials=False) == [
+    assert open_socket(service(shared), denials=False, strict=True) == [
         {"type": "websocket.close", "code": 1008, "reason": "missing"}
     ]
 
