@@ -180,8 +180,8 @@ def open_socket(
 ) -> list[dict[str, Any]]:
     """What an ASGI application sends to who opens the web socket `/talk`.
 
-    `denials` says whether the server can answer instead of opening it, and `strict` whether it takes an answer only
-    after the application has heard of the connection, as the specification has it.
+    `denials` says whether the server can answer instead of opening it, and `strict` whether it takes an answer
+    only after the application has heard of the connection, as the specification has it.
     """
     sent: list[dict[str, Any]] = []
     events = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
