@@ -9,7 +9,20 @@ from pathlib import Path
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from scripts.benchmarks import following, history, hot, lists, load, plain, replay, report, uses, verify, write
+from scripts.benchmarks import (
+    following,
+    history,
+    hot,
+    lists,
+    load,
+    middleware,
+    plain,
+    replay,
+    report,
+    uses,
+    verify,
+    write,
+)
 from scripts.benchmarks.peers import comparison, installing
 from scripts.benchmarks.peers.errors import PeerUnavailable
 from scripts.benchmarks.scale import FULL, QUICK, Scale
@@ -20,6 +33,7 @@ GROUPS: dict[str, Callable[[str, Scale], None]] = {
     "hot": hot.run,
     "uses": uses.run,
     "load": load.run,
+    "middleware": middleware.run,
     "lists": lists.run,
     "history": history.run,
     "replay": replay.run,
