@@ -11,7 +11,7 @@ class Scale:
     `followed_events` are given positions and applied, of which `library_events` at a time beside eventsourcing.
     `history_events` are those whose history is read, or are rebuilt or replayed; `visible_commits`, how many are
     waited for there. `replayed_uses` are those of the one key that is replayed; `load_seconds`, how long
-    a round of requests takes.
+    a round of requests takes; `revocations`, how many keys are revoked in either way.
     """
 
     writes: int
@@ -30,6 +30,7 @@ class Scale:
     cached_keys: int = 1_000_000
     replayed_uses: int = 1_000_000
     load_seconds: int = 3
+    revocations: int = 60
 
 
 FULL = Scale(
@@ -52,4 +53,5 @@ QUICK = Scale(
     cached_keys=100_000,
     replayed_uses=100_000,
     load_seconds=2,
+    revocations=15,
 )
