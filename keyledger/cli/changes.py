@@ -52,6 +52,8 @@ def _what(change: KeyChange) -> Iterator[str]:
             yield f"expired {moment(change.occurred_at)}"
         elif after.subject != change.subject:
             yield f"went to {after.subject}"
+        elif after.expired:
+            yield f"was given the term {moment(after.expiration)}, and expired"
     elif change.kind == "gained" and after is not None:
         if before is None:
             yield "created" if change.event_type == "KeyCreated" else "created in between, then updated"
