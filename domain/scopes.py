@@ -32,7 +32,10 @@ class Grant(msgspec.Struct, frozen=True):
 
     def allows(self, wanted: Sequence[str]) -> bool:
         """Whether every scope that a call asks for is allowed."""
-        return all(scope in self.texts or scope.startswith(self.beginnings) for scope in wanted)
+        for scope in wanted:  # noqa: SIM110 - on every verification's path, and `all` takes twice as long
+            if scope not in self.texts and not scope.startswith(self.beginnings):
+                return False
+        return True
 
 
 def _is_pattern(scope: str) -> bool:

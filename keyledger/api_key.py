@@ -9,6 +9,7 @@ import msgspec
 
 from keyledger.domain.errors import LedgerClosed
 from keyledger.domain.ids import key_id_text
+from keyledger.domain.scopes import Grant
 from keyledger.infrastructure.key_view import KeyView
 
 _MASKED = "ak_…"
@@ -48,6 +49,10 @@ class APIKey(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if self._get is None:
             raise LedgerClosed("this key was unpickled and belongs to no ledger; read it with api_keys.get(id)")
         return self._get(self.id)
+
+    def allows(self, *scopes: str) -> bool:
+        """Whether the key has all of these scopes, by its patterns as well (`repo:*`). It may be revoked."""
+        return Grant.of(self.scopes).allows(scopes)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name. The secret is among them only where it is set."""

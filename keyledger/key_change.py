@@ -18,8 +18,9 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
     shorter one.
     subject: whose key it was (`lost`) or is (otherwise).
     before, after: the key at the two moments; None where it did not exist, or was deleted.
-    event_id, event_type, position, actor: the last event that is responsible; None where the key expired, which no
-    event does. occurred_at: when the event occurred by the service's clock, else when the key expired.
+    event_id, event_type, position, actor: the last event that is responsible; of a key that expired the update
+    that had it expire then, or None where it was to before. occurred_at: when the event occurred by the service's
+    clock, else when the key expired.
     """
 
     kind: Kind

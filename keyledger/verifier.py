@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol, cast
 from uuid import UUID
@@ -268,8 +267,10 @@ def accepted(found: Verification) -> APIKey:
 def wanted_scopes(scopes: object) -> tuple[str, ...]:
     """The scopes that a call asks for. Raises InvalidArgument."""
     if isinstance(scopes, _PLAIN):
-        with suppress(TypeError):  # what has no hash is no text either
+        try:
             return _checked_scopes(tuple(scopes))
+        except TypeError:  # what has no hash is no text either
+            pass
     return arguments.scopes(scopes)
 
 

@@ -17,7 +17,10 @@ Kind = Literal["gained", "lost", "widened", "narrowed"]
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference, and the last event that is responsible: None where the key expired, at `moment`."""
+    """One difference, and the last event that is responsible.
+
+    Of a key that expired, at `moment`, that is the update that had it expire then; None where it was to before.
+    """
 
     kind: Kind
     event: PastEvent | None
@@ -75,9 +78,12 @@ def _marks(
 ) -> Iterator[Difference]:
     """Each time that something changed which the net difference may be owed to, in order."""
     key, since = old, span.start.judged_at
+    term: PastEvent | None = None
     for moment, past in _timed(span, between):
         changed = evolve(key, past.stored)
-        yield from _expiry(span, key, since, moment)
+        yield from _expiry(span, key, since, moment, term)
+        if key is not None and changed is not None and key.expiration != changed.expiration:
+            term = past
         counted, counts = span.counts(key, moment), span.counts(changed, moment)
         if counted != counts:
             yield Difference(kind="gained" if counts else "lost", event=past, moment=moment)
@@ -87,7 +93,7 @@ def _marks(
             if _is_wider(key, changed, of=(old, new)):
                 yield Difference(kind="narrowed", event=past, moment=moment)
         key, since = changed, moment
-    yield from _expiry(span, key, since, span.end.judged_at)
+    yield from _expiry(span, key, since, span.end.judged_at, term)
 
 
 def _timed(span: _Span, between: Iterable[PastEvent]) -> Iterator[tuple[datetime, PastEvent]]:
@@ -99,9 +105,12 @@ def _timed(span: _Span, between: Iterable[PastEvent]) -> Iterator[tuple[datetime
         yield latest, past
 
 
-def _expiry(span: _Span, key: APIKey | None, since: datetime, until: datetime) -> Iterator[Difference]:
+def _expiry(
+    span: _Span, key: APIKey | None, since: datetime, until: datetime, term: PastEvent | None
+) -> Iterator[Difference]:
+    """That the key expired between two moments, by the term that an event gave it, or that it had before."""
     if key is not None and key.expiration is not None and span.counts(key, since) and is_expired(key, until):
-        yield Difference(kind="lost", event=None, moment=key.expiration)
+        yield Difference(kind="lost", event=term, moment=key.expiration)
 
 
 def _is_wider(key: APIKey, other: APIKey, *, of: tuple[APIKey, APIKey] | None = None) -> bool:

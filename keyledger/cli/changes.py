@@ -43,15 +43,8 @@ def change_table(changes: Iterable[KeyChange]) -> Table:
 
 def _what(change: KeyChange) -> Iterator[str]:
     before, after = change.before, change.after
-    if change.kind == "lost" and after is None:
-        yield "deleted"
-    elif change.kind == "lost" and after is not None:
-        if after.revoked and change.event_type == "KeyRevoked":
-            yield f"revoked: {after.revocation_reason or 'no reason given'}"
-        elif change.event_type is None:
-            yield f"expired {moment(change.occurred_at)}"
-        elif after.subject != change.subject:
-            yield f"went to {after.subject}"
+    if change.kind == "lost":
+        yield from _loss(change, after)
     elif change.kind == "gained" and after is not None:
         if before is None:
             yield "created" if change.event_type == "KeyCreated" else "created in between, then updated"
@@ -63,6 +56,19 @@ def _what(change: KeyChange) -> Iterator[str]:
             yield f"valid again, expires {moment(after.expiration)}"
     elif before is not None and after is not None:
         yield from _differences(change.kind, before, after)
+
+
+def _loss(change: KeyChange, after: APIKey | None) -> Iterator[str]:
+    if after is None:
+        yield "deleted"
+    elif after.revoked and change.event_type == "KeyRevoked":
+        yield f"revoked: {after.revocation_reason or 'no reason given'}"
+    elif change.event_type is None:
+        yield f"expired {moment(change.occurred_at)}"
+    elif after.subject != change.subject:
+        yield f"went to {after.subject}"
+    elif after.expired:
+        yield f"was given the term {moment(after.expiration)}, and expired"
 
 
 def _differences(kind: str, before: APIKey, after: APIKey) -> Iterator[str]:

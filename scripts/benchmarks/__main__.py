@@ -9,7 +9,21 @@ from pathlib import Path
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
-from scripts.benchmarks import following, history, hot, lists, load, plain, replay, report, uses, verify, write
+from scripts.benchmarks import (
+    following,
+    history,
+    hot,
+    lists,
+    load,
+    middleware,
+    plain,
+    replay,
+    report,
+    revocations,
+    uses,
+    verify,
+    write,
+)
 from scripts.benchmarks.peers import comparison, installing
 from scripts.benchmarks.peers.errors import PeerUnavailable
 from scripts.benchmarks.scale import FULL, QUICK, Scale
@@ -19,7 +33,9 @@ GROUPS: dict[str, Callable[[str, Scale], None]] = {
     "verify": verify.run,
     "hot": hot.run,
     "uses": uses.run,
+    "revoke": revocations.run,
     "load": load.run,
+    "middleware": middleware.run,
     "lists": lists.run,
     "history": history.run,
     "replay": replay.run,

@@ -10,7 +10,8 @@ class Scale:
     `listed_keys` are the keys of one subject that are listed; `list_calls`, how often each page of them.
     `followed_events` are given positions and applied, of which `library_events` at a time beside eventsourcing.
     `history_events` are those whose history is read, or are rebuilt or replayed; `visible_commits`, how many are
-    waited for there. `replayed_uses` are those of the one key that is replayed.
+    waited for there. `replayed_uses` are those of the one key that is replayed; `load_seconds`, how long
+    a round of requests takes; `revocations`, how many keys are revoked in either way.
     """
 
     writes: int
@@ -28,6 +29,8 @@ class Scale:
     visible_commits: int = 300
     cached_keys: int = 1_000_000
     replayed_uses: int = 1_000_000
+    load_seconds: int = 3
+    revocations: int = 60
 
 
 FULL = Scale(
@@ -49,4 +52,6 @@ QUICK = Scale(
     visible_commits=100,
     cached_keys=100_000,
     replayed_uses=100_000,
+    load_seconds=2,
+    revocations=15,
 )

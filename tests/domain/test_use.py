@@ -11,7 +11,7 @@ from keyledger.domain import secret
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import new_uuid
-from keyledger.domain.use import RecordedUse, Use
+from keyledger.domain.use import RecordedUse, Use, cleaned
 from keyledger.infrastructure.codec import EventCodec
 
 texts = st.sampled_from(["10.0.0.1", "curl/8", "GET", "/v1", "é"]) | st.text(max_size=4) | st.none()
@@ -72,3 +72,10 @@ def test_a_use_holds_texts_only() -> None:
     with pytest.raises(InvalidArgument) as raised:
         Use(ip_address=7)  # type: ignore[arg-type]
     assert raised.value.param == "ip_address"
+
+
+def test_a_text_of_a_class_of_its_own_is_stored_as_the_text_that_it_is() -> None:
+    class Header(str):
+        pass
+
+    assert [type(text) for text in cleaned((Header("10.0.0.1"), "GET"))] == [str, str]

@@ -58,3 +58,45 @@ def test_a_million_keys_take_at_most_400_megabytes_and_are_nothing_to_the_garbag
     megabytes, tracked = found
     assert megabytes <= 400
     assert tracked < 1_000
+
+
+STRANGERS = """
+import gc, pathlib
+from keyledger.domain.digest import Peppers
+from keyledger.domain.ids import new_uuids
+from keyledger.domain.secret import digits_of_id
+from keyledger.cached_key import stand_in
+from keyledger.infrastructure.verifying.key_cache import KeyCache, Refusing
+
+def kilobytes():
+    lines = pathlib.Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+cache, nobodys, ids = KeyCache(100_000), Peppers({}).nobodys, new_uuids()
+cache.open("a server")
+before = 0
+for number in range(strangers):
+    if number == 50_000:
+        before = kilobytes()
+    key_id = next(ids)
+    fill = cache.fill(digits_of_id(key_id.bytes))
+    cache.store_refusing(fill, Refusing(digits=fill.digits, digest=nobodys, stand_in=stand_in(key_id)))
+    cache.finish(fill)
+    if number % 50_000 == 0: say(number)
+say([(kilobytes() - before) * 1024 / 1_000_000, len(cache)])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "strangers", [pytest.param(300_000, id="few"), pytest.param(10_000_000, id="ten million")]
+)
+def test_ids_of_no_key_take_no_more_memory_however_many_are_tried(
+    start: Callable[..., Program], strangers: int
+) -> None:
+    program = start(STRANGERS, strangers=strangers)
+    while isinstance(found := program.says(), int):
+        pass
+    megabytes, kept = found
+    assert megabytes < 5
+    assert kept <= 10_000

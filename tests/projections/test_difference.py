@@ -58,12 +58,24 @@ def test_a_key_that_came_back_is_lost_by_what_took_it_at_last() -> None:
         recorded(revoked(seconds=45)),
     ]
 
-    assert found(*events, start=1, end=35) == [("lost", None, at(30))]
+    assert found(*events, start=1, end=35) == [("lost", 2, at(30))]
     assert found(*events, start=1, end=46) == [("lost", 4, at(45))]
     assert found(*events, start=11, end=21) == [("gained", 2, at(20))]
     assert found(*events, start=11, end=44) == [("gained", 3, at(40))]
     assert found(*events, start=1, end=44) == [("widened", 3, at(40))]
     assert found(*events, start=11, end=60) == []
+
+
+def test_a_key_that_was_given_a_shorter_term_was_lost_by_that() -> None:
+    events = [
+        recorded(created(**FOREVER)),
+        recorded(updated(10, expiration=at(30))),
+        recorded(updated(20, description="of no account")),
+    ]
+
+    assert found(*events, start=1, end=35) == [("lost", 2, at(30))]
+    assert found(*events, start=15, end=35) == [("lost", None, at(30))]
+    assert found(*events, start=1, end=25) == [("narrowed", 2, at(10))]
 
 
 def test_scopes_that_came_and_went_are_no_difference() -> None:

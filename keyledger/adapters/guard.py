@@ -1,0 +1,181 @@
+"""Whether a request is let in: the one place where that is decided for every framework."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypedDict
+
+from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use
+from keyledger.adapters.forwarded import Network, TrustedProxies, plain_address
+from keyledger.adapters.refusal import AMBIGUOUS, MISSING, UNAVAILABLE, Refusal, Refusals
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""A request's header fields, the names in lower case."""
+
+LedgerSource = KeyLedger | Callable[[], KeyLedger]
+"""A ledger, or what returns it at each request: for services that open it after their routes are made."""
+
+_AUTHORIZATION = b"authorization"
+_BEARER = b"bearer "
+_FORWARDED = b"x-forwarded-for"
+_TOKEN = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_AGENT = b"user-agent"
+
+
+class GuardOptions(TypedDict, total=False):
+    """What each adapter takes besides the ledger and the scopes.
+
+    header: a field that keys are also taken from, such as "X-API-Key". By default none.
+    bearer: False where `Authorization` belongs to somebody else, and is not looked at.
+    trusted_proxies: networks whose X-Forwarded-For is believed, such as "10.0.0.0/8"; "unix" for who connects by
+        a Unix socket. By default nobody's.
+    request_id_header: where a use's request id is taken from; by default X-Request-ID. None for nowhere.
+    realm: the realm of the challenge (RFC 9110, section 11.5), by default "api".
+    retry_after_seconds: what is advised where the ledger cannot decide, by default 1.
+    """
+
+    header: str | None
+    bearer: bool
+    trusted_proxies: Iterable[str | Network]
+    request_id_header: str | None
+    realm: str
+    retry_after_seconds: int
+
+
+class Guard:
+    """Takes the key from a request, has it verified, and says whom to let in and what to answer the others.
+
+    A key is taken from `Authorization: Bearer` (RFC 6750, section 2.1) or from the configured field, never from a
+    URL. Each use is recorded with the request's address, agent, method, path without its query, and id. What is
+    too long for a `Use` is cut by it, with an `…` at the end; nothing is refused for that.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerSource,
+        *,
+        scopes: Iterable[str] = (),
+        header: str | None = None,
+        bearer: bool = True,
+        trusted_proxies: Iterable[str | Network] = (),
+        request_id_header: str | None = "X-Request-ID",
+        realm: str = "api",
+        retry_after_seconds: int = 1,
+    ) -> None:
+        """See GuardOptions; `scopes` are those that each key must have. Raises InvalidArgument."""
+        if not isinstance(ledger, KeyLedger) and not callable(ledger):
+            raise InvalidArgument("ledger", "a KeyLedger, or a function that returns one")
+        self._ledger = ledger if isinstance(ledger, KeyLedger) else None
+        self._source = ledger
+        self.scopes = scope_texts(scopes)
+        if isinstance(ledger, KeyLedger):
+            ledger.verify("", scopes=self.scopes)  # asks nobody; raises for scopes that are none
+        self._header = _field_name("header", header) or b""
+        self._request_id = _field_name("request_id_header", request_id_header) or b""
+        if not self._header and not bearer:
+            raise InvalidArgument("header", "a field's name, where bearer is False")
+        if self._header == _AUTHORIZATION:
+            raise InvalidArgument("header", "another field than Authorization, which is what bearer is for")
+        if self._request_id in {_AUTHORIZATION, self._header} and self._request_id:
+            raise InvalidArgument("request_id_header", "a field that holds no credential")
+        self._proxies = TrustedProxies(trusted_proxies)
+        own = (_AUTHORIZATION if bearer else None, self._header, _FORWARDED if self._proxies else None)
+        self._read = frozenset(name for name in (*own, _AGENT, self._request_id) if name)
+        ways = (bearer and "Authorization: Bearer KEY", header and f"{header}: KEY")
+        self.refusals = Refusals(
+            scheme="Bearer" if bearer else "APIKey",
+            realm=realm,
+            where=" or ".join(way for way in ways if way),
+            retry_after_seconds=retry_after_seconds,
+        )
+
+    @property
+    def ledger(self) -> KeyLedger:
+        """The ledger that is asked."""
+        return self._source if isinstance(self._source, KeyLedger) else self._source()
+
+    def with_scopes(self, more: Iterable[str]) -> tuple[str, ...]:
+        """The guard's own scopes and these, each once."""
+        return tuple(dict.fromkeys((*self.scopes, *more))) if more else self.scopes
+
+    def check(
+        self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
+    ) -> APIKey | Refusal:
+        """The key that the request came with, or what to answer instead.
+
+        peer: the address of who is connected; None where there is none.
+        path: without its query.
+        scopes: what this call needs; by default the guard's own.
+        Raises InvalidArgument for scopes that are none.
+        """
+        wanted = self.scopes if scopes is None else scopes
+        question = self._question(headers, peer, method, path)
+        if isinstance(question, str):
+            return self.refusals.of(question)
+        secret, use = question
+        try:
+            found = (self._ledger or self.ledger).verify(secret, scopes=wanted, use=use)
+        except (LedgerUnavailable, LedgerClosed):
+            return self.refusals.of(UNAVAILABLE)
+        key = found.api_key
+        return key if found.valid and key is not None else self.refusals.of(found.code, wanted)
+
+    async def acheck(
+        self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
+    ) -> APIKey | Refusal:
+        """As `check`; from memory at once, and else without holding up the event loop."""
+        wanted = self.scopes if scopes is None else scopes
+        question = self._question(headers, peer, method, path)
+        if isinstance(question, str):
+            return self.refusals.of(question)
+        secret, use = question
+        try:
+            found = await (self._ledger or self.ledger).aio.verify(secret, scopes=wanted, use=use)
+        except (LedgerUnavailable, LedgerClosed):
+            return self.refusals.of(UNAVAILABLE)
+        key = found.api_key
+        return key if found.valid and key is not None else self.refusals.of(found.code, wanted)
+
+    def _question(self, headers: Headers, peer: str | None, method: str, path: str) -> tuple[str, Use] | str:
+        """The secret with its use; or the code of the refusal, where there is not exactly one."""
+        fields: dict[bytes, bytes] = {}
+        read = self._read
+        for name, value in headers:
+            if name in read:
+                fields[name] = value if name not in fields else fields[name] + b"," + value
+        get = fields.get
+        secret, bearer = get(self._header), get(_AUTHORIZATION)
+        if bearer is not None and bearer[: len(_BEARER)].lower() == _BEARER:
+            if secret is not None:
+                return AMBIGUOUS
+            secret = bearer[len(_BEARER) :].strip(b" \t")
+        if secret is None:
+            return MISSING
+        if b"," in secret:  # a field that was given twice, as WSGI joins it; no key has a comma
+            return AMBIGUOUS
+        agent, request_id, forwarded = get(_AGENT), get(self._request_id), get(_FORWARDED)
+        if forwarded is None:
+            address = plain_address(peer) if peer else None
+        else:
+            address = self._proxies.client(peer, forwarded.decode("latin-1"))
+        return secret.decode("latin-1"), Use(
+            ip_address=address,
+            user_agent=agent.decode("latin-1") if agent else None,
+            method=method,
+            path=path,
+            request_id=request_id.decode("latin-1") if request_id else None,
+        )
+
+
+def scope_texts(scopes: Iterable[str]) -> tuple[str, ...]:
+    """The scopes as they are asked for. Raises InvalidArgument for one text, which is no list of its letters."""
+    if isinstance(scopes, (str, bytes)) or not isinstance(scopes, Iterable):
+        raise InvalidArgument("scopes", f"a list of texts, not one {type(scopes).__name__}")
+    return tuple(scopes)
+
+
+def _field_name(param: str, name: str | None) -> bytes | None:
+    if name is None:
+        return None
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise InvalidArgument(param, "the name of a header field, or None")
+    return name.lower().encode()
