@@ -100,7 +100,7 @@ class Asked:
         self.headers["User-Agent"] = "speakeasy-sdk/python 4.2.0"
 
     def _spoil_400(self) -> None:
-        self.content = self.operation.body and b"{"
+        self.content = b"{" if self.operation.body else None
         self.id = "nothing"
         self.query = "limit=0&page_size=0"
 
