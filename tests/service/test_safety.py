@@ -132,6 +132,16 @@ def test_429_for_a_source_of_many_wrong_credentials_and_no_other_one(owner: KeyL
     assert 1 <= int(answers[3].headers["retry-after"]) <= SPAN_SECONDS
 
 
+def test_what_a_proxy_says_counts_only_where_that_one_is_trusted(owner: KeyLedger) -> None:
+    calls: list[inside.Call] = [
+        ("GET", "/v1/audit", {"headers": {"Authorization": "Bearer sk_wrong", "X-Forwarded-For": source}})
+        for source in ("192.0.2.1", "192.0.2.2")
+    ]
+    for trusted, statuses in (((), [401, 429]), (("203.0.113.0/24",), [401, 401]), (("10.0.0.0/8",), [401, 429])):
+        settings = HttpSettings(failures_per_minute=1, trusted_proxies=trusted)
+        assert [answer.status_code for answer in inside.answered(owner, settings, *calls)] == statuses
+
+
 def test_429_for_a_service_with_many_refused_secrets_which_keeps_no_good_one_out(
     owner: KeyLedger, credential: str
 ) -> None:
@@ -200,6 +210,8 @@ def test_noise_on_the_socket_is_no_500(service: Any) -> None:
         {"failure_sources": 0},
         {"body_timeout_seconds": 0},
         {"access_log": "yes"},
+        {"trusted_proxies": ("nowhere",)},
+        {"trusted_proxies": "10.0.0.0/8"},
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
