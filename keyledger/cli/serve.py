@@ -27,6 +27,14 @@ from keyledger.cli.options import Globals, global_options, opened, options_calle
     help="What the session tokens' `azp` may be; may be given several times.",
 )
 @click.option(
+    "--database-timeout",
+    "database_timeout_seconds",
+    type=click.FloatRange(0, 3600, min_open=True, max_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds after which a call that waits for PostgreSQL is answered 503.",
+)
+@click.option(
     "--trusted-proxy",
     "trusted_proxies",
     multiple=True,

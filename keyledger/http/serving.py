@@ -28,7 +28,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     jwks_file, issuer, authorized_parties: as of JWTSessions; no file, no browsers.
     read_timeout_seconds: how long a request's head, and then its body, may take to arrive.
-    The rest is as of HttpSettings.
+    The rest is as of HttpSettings and Settings.
     """
 
     dsn: str | None
@@ -40,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str | None = None
     authorized_parties: tuple[str, ...] = ()
     unique_names: bool = False
+    database_timeout_seconds: float = Settings().database_timeout_seconds
     trusted_proxies: tuple[str, ...] = ()
     body_limit_bytes: int = HttpSettings().body_limit_bytes
     failures_per_minute: int = HttpSettings().failures_per_minute
@@ -65,6 +66,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             access_log=self.access_log,
         )
 
+    def ledger_settings(self) -> Settings:
+        """How its ledgers behave."""
+        return Settings(unique_names=self.unique_names, database_timeout_seconds=self.database_timeout_seconds)
+
 
 def serve(plan: Plan) -> None:
     """Serve until SIGTERM or SIGINT; then finish what was begun, and store every use."""
@@ -89,7 +94,7 @@ def worker() -> ASGIApp:
     """The application of one worker process, which closes its ledger at the end."""
     plan = msgspec.json.decode(os.environ[VARIABLE], type=Plan)
     data_dir = Path(plan.data_dir) if plan.data_dir is not None else None
-    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=Settings(unique_names=plan.unique_names))
+    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=plan.ledger_settings())
     return _Closing(application(ledger, settings=plan.settings()), ledger)
 
 
