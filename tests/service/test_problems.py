@@ -1,5 +1,6 @@
 """What is refused outside Clerk's paths: RFC 9457's problem details."""
 
+import json
 from typing import Any
 
 import httpx
@@ -8,6 +9,9 @@ from service.inside import answered
 
 from keyledger import KeyLedger
 from keyledger.http import HttpSettings
+from keyledger.http.openapi import document
+
+DESCRIBED = json.loads(document())
 
 
 def problem_of(answer: httpx.Response) -> dict[str, Any]:
@@ -15,6 +19,7 @@ def problem_of(answer: httpx.Response) -> dict[str, Any]:
     found: dict[str, Any] = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert found["type"] == f"urn:keyledger:problem:{found['code']}"
+    assert DESCRIBED["x-problem-types"][found["type"]]["status"] == answer.status_code
     assert (found["status"], found["request_id"]) == (answer.status_code, answer.headers["x-request-id"])
     assert found["title"]
     assert found["detail"]
