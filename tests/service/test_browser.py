@@ -7,6 +7,8 @@ import httpx
 import pytest
 from service.client import Client, Refused
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 UNKNOWN = "ak_" + "0" * 32
 
 

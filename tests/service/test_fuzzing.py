@@ -30,18 +30,19 @@ _SHOWN_CHARACTERS = 10_000
 
 
 def clerk_s() -> dict[str, Any]:
-    """Clerk's description, as published, but for where it is wrong about Clerk's own service and clients.
+    """Clerk's description, as published, but for what it leaves out.
 
-    A create is answered 201, which its clients insist on; and a subject that it lets in comes out again.
+    A create is answered 201, which Clerk's clients insist on, and a call without a credential 401. Subjects and
+    creators may be any text here, so they are in answers too (Clerk's own lets `scim_` in, and not out).
     """
     found: dict[str, Any] = json.loads((FUZZING / "clerk_api_keys_openapi.json").read_text("utf-8"))
     created = found["paths"]["/api_keys"]["post"]["responses"]
     created["201"] = created["200"]
     for call in (call for path in found["paths"].values() for call in path.values()):
-        for answer in call["responses"].values():
-            for part in _objects(answer):
-                if isinstance(part.get("subject"), dict):
-                    part["subject"].pop("pattern", None)
+        call["responses"]["401"] = call["responses"]["400"]
+        for part in _objects(call["responses"]):
+            for text in _objects([part.get("subject"), part.get("created_by")]):
+                text.pop("pattern", None)
     return found
 
 
