@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import TypedDict
 
 from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use
-from keyledger.adapters.forwarded import Network, TrustedProxies, plain_address
 from keyledger.adapters.refusal import AMBIGUOUS, MISSING, UNAVAILABLE, Refusal, Refusals
+from keyledger.forwarded import Network, TrustedProxies, plain_address
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header fields, the names in lower case."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from keyledger import LedgerUnavailable
-from keyledger.cli.options import Globals, global_options, opened
+from keyledger.cli.options import Globals, global_options, opened, options_called
 
 
 @click.command()
@@ -26,6 +26,45 @@ from keyledger.cli.options import Globals, global_options, opened
     metavar="ORIGIN",
     help="What the session tokens' `azp` may be; may be given several times.",
 )
+@click.option(
+    "--database-timeout",
+    "database_timeout_seconds",
+    type=click.FloatRange(0, 3600, min_open=True, max_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds after which a call that waits for PostgreSQL is answered 503.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    metavar="NETWORK",
+    help="Whose X-Forwarded-For is believed: 10.0.0.0/8, ::1; may be given several times.",
+)
+@click.option(
+    "--body-limit",
+    "body_limit_bytes",
+    type=click.IntRange(1),
+    default=65_536,
+    show_default=True,
+    help="Bytes of a body; a longer one is refused.",
+)
+@click.option(
+    "--read-timeout",
+    "read_timeout_seconds",
+    type=click.FloatRange(0, 3600, min_open=True, max_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds in which a request's head, and then its body, must arrive.",
+)
+@click.option(
+    "--failures-per-minute",
+    type=click.IntRange(0),
+    default=600,
+    show_default=True,
+    help="So many refused secrets of one source are answered as such, the next ones with 429; 0 for no limit.",
+)
+@click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each request.")
 @global_options
 @click.pass_obj
 def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
@@ -45,7 +84,8 @@ def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
         jwks_file=jwks_file and str(Path(jwks_file).absolute()),
         **options,
     )
-    plan.authenticator()
+    with options_called(trusted_proxies="--trusted-proxy"):
+        plan.settings()
     _check_address(plan.host, plan.port)
     with opened(target):
         pass  # what keeps a worker from opening it is said here, once

@@ -10,11 +10,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from keyledger.domain.errors import KeyLedgerError
+from keyledger.http import openapi
 from keyledger.http.callers import Callers
+from keyledger.http.forms import Form, clerk
 from keyledger.http.front import Front
 from keyledger.http.health import Health
+from keyledger.http.history_calls import HistoryCalls
 from keyledger.http.key_calls import KeyCalls
-from keyledger.http.problems import Problem, bad_request, of_error, of_http
+from keyledger.http.oauth_calls import OAuthCalls
+from keyledger.http.problems import Problem, no_id, of_error, of_http
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer
 from keyledger.ledger import KeyLedger
@@ -26,12 +30,15 @@ def application(ledger: KeyLedger, *, settings: HttpSettings | None = None) -> A
     """The ASGI application of an open ledger, to be served or mounted; who opened the ledger closes it."""
     settings = settings or HttpSettings()
     callers = Callers(ledger, settings)
-    calls: list[BaseRoute] = [
-        *KeyCalls(ledger, callers, settings).routes(),
-        Route("/api_keys/{rest:path}", _no_key),
-    ]
+    calls: list[BaseRoute] = [*KeyCalls(ledger, callers, settings).routes()]
     app = Starlette(
-        routes=[*calls, Mount("/v1", routes=calls), *Health(ledger).routes()],
+        routes=[
+            *calls,
+            Mount("/v1", routes=[*calls, *HistoryCalls(ledger, callers).routes()]),
+            *OAuthCalls(ledger, callers, settings).routes(),
+            *Health(ledger).routes(),
+            Route("/openapi.json", _description, methods=["GET"]),
+        ],
         exception_handlers={
             Problem: _problem,
             KeyLedgerError: _refused,
@@ -43,14 +50,13 @@ def application(ledger: KeyLedger, *, settings: HttpSettings | None = None) -> A
     return Front(app, settings)
 
 
-async def _no_key(_: Request) -> Response:
-    """No key has an id with a slash in it."""
-    raise bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID")
+async def _description(request: Request) -> Response:
+    return Answer(openapi.document(request.scope.get("root_path", "")))
 
 
 def _answer(request: Request, problem: Problem) -> Response:
-    body = problem.body(request.scope["keyledger.request_id"])
-    return Answer(body, status_code=problem.status, headers=problem.headers)
+    form: Form = request.scope["keyledger.form"]
+    return form(problem, request.scope["keyledger.request_id"])
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -68,7 +74,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, of_http(error))
+    is_no_key = error.status_code == 404 and request.scope["keyledger.form"] is clerk
+    return _answer(request, no_id() if is_no_key else of_http(error))
 
 
 async def _defect(request: Request, _: Exception) -> Response:

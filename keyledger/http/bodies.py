@@ -1,9 +1,9 @@
 """What requests say in their bodies, field by field (Clerk's Backend API and Frontend API)."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from keyledger.domain.use import clean
 from keyledger.http.problems import bad_request
@@ -11,7 +11,21 @@ from keyledger.http.strict_json import NotJSON, decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-Number = int | float
+
+def _described(**schema: Any) -> Meta:
+    """A rule of the ledger's own, which says it in its own words, for whoever reads the description."""
+    return Meta(extra_json_schema=schema)
+
+
+_TRIMMED = r"^\S([\s\S]*\S)?$"
+Number = Annotated[int | float, _described(exclusiveMinimum=0)]
+Name = Annotated[str, _described(minLength=3, maxLength=255, pattern=_TRIMMED)]
+Subject = Annotated[str, _described(minLength=1, maxLength=255, pattern=_TRIMMED)]
+Type = Annotated[str, _described(minLength=3, maxLength=25, pattern=_TRIMMED)]
+Description = Annotated[str, _described(maxLength=255)]
+Scopes = Annotated[
+    list[Annotated[str, _described(minLength=1, maxLength=255)]], _described(maxItems=1000, uniqueItems=True)
+]
 
 _DETAIL_CHARACTERS = 200
 
@@ -19,13 +33,13 @@ _DETAIL_CHARACTERS = 200
 class Create(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Clerk's createApiKey."""
 
-    name: str
-    subject: str
-    type: str = "api_key"
-    description: str | None = None
+    name: Name
+    subject: Subject
+    type: Type = "api_key"
+    description: Description | None = None
     claims: Any = None
-    scopes: list[str] = []
-    created_by: str | None = None
+    scopes: Scopes = []
+    created_by: Subject | None = None
     seconds_until_expiration: Number | None = None
 
 
@@ -33,16 +47,16 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Clerk's updateApiKey: what is left out stays, null clears."""
 
     claims: Any = UNSET
-    scopes: list[str] | UnsetType = UNSET
-    description: str | UnsetType | None = UNSET
-    subject: str | UnsetType = UNSET
+    scopes: Scopes | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    subject: Subject | UnsetType = UNSET
     seconds_until_expiration: Number | UnsetType | None = UNSET
 
 
 class Revoke(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Clerk's revokeApiKey."""
 
-    revocation_reason: str | None = None
+    revocation_reason: Annotated[str, _described(maxLength=1024)] | None = None
 
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,17 +71,17 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class BrowserCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Create in Clerk's Frontend API: who is signed in chooses neither scopes nor claims."""
 
-    name: str
-    subject: str | None = None
-    type: str = "api_key"
-    description: str | None = None
+    name: Name
+    subject: Subject | None = None
+    type: Type = "api_key"
+    description: Description | None = None
     seconds_until_expiration: Number | None = None
 
 
 class BrowserUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Update in Clerk's Frontend API."""
 
-    description: str | UnsetType | None = UNSET
+    description: Description | UnsetType | None = UNSET
 
 
 def body_of(data: bytes, kind: type[T], *, optional: bool = False) -> T:

@@ -8,12 +8,13 @@ from starlette.requests import Request
 from keyledger.credentials import is_credential
 from keyledger.domain.actor import Actor
 from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential
-from keyledger.http.calls import Origin
+from keyledger.http.calls import Origin, origin_of
 from keyledger.http.failures import Failures
 from keyledger.http.frontend import actor_of, own_subjects
 from keyledger.http.problems import Problem, too_many
 from keyledger.http.settings import HttpSettings
 from keyledger.ledger import KeyLedger
+from keyledger.verification import Verification
 
 _COOKIE = "__session"
 
@@ -40,38 +41,52 @@ class Callers:
     def __init__(self, ledger: KeyLedger, settings: HttpSettings) -> None:
         self._ledger = ledger
         self._authenticator = settings.authenticator
-        self.failures = Failures(settings.failures_per_minute, settings.failure_sources, time.monotonic)
+        self._failures = Failures(settings.failures_per_minute, settings.failure_sources, time.monotonic)
 
-    async def caller(self, request: Request, origin: Origin, scope: str) -> Caller:
+    async def caller(self, request: Request, scope: str) -> Caller:
         """Who calls, where that is allowed the scope, if it is a service. Raises Problem, LedgerUnavailable."""
+        origin = origin_of(request)
         token = _bearer(request) or (self._authenticator and _session_cookie(request))
         if not token:
             raise _missing()
         if token.startswith(CREDENTIAL_PREFIX):
-            return await self.service(token, origin, scope)
+            return await self._of_credential(token, origin, scope)
         if self._authenticator is None:
-            raise self.refused(origin)
+            raise self._refused(origin)
         actor = await actor_of(self._authenticator, token)
         if actor is None:
-            raise self.refused(origin)
+            raise self._refused(origin)
         actor = origin.actor(actor)
         return Caller(actor=actor, origin=origin, subjects=own_subjects(actor))
 
-    async def service(self, token: str, origin: Origin, scope: str) -> Caller:
-        """The service of a credential. Raises Problem, LedgerUnavailable."""
+    async def service(self, request: Request, scope: str) -> Caller:
+        """The service that calls, where it is allowed the scope. Raises Problem, LedgerUnavailable."""
+        caller = await self.caller(request, scope)
+        if not caller.is_service:
+            raise Problem(403, "forbidden", "Forbidden", "This call is for services, not for browsers.")
+        return caller
+
+    def refuse(self, found: Verification, source: str | None) -> None:
+        """Take note of a secret that was refused. Raises Problem (429) where its source has had too many."""
+        if found.code == "malformed":  # which costs nothing to refuse, and is no guess
+            return
+        wait = self._failures.count(source or "")
+        if wait is not None:
+            raise too_many(wait)
+
+    async def _of_credential(self, token: str, origin: Origin, scope: str) -> Caller:
         found = await self._ledger.aio.verify(of_credential(token), scopes=(scope,), use=origin.use())
         key = found.api_key
         if key is None or not is_credential(key) or found.code not in ("valid", "insufficient_scope"):
-            raise self.refused(origin)
+            raise self._refused(origin)
         if not found.valid:
             detail = f"The credential lacks the scope {scope}."
             challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
             raise Problem(403, "insufficient_scope", "Forbidden", detail, headers={"WWW-Authenticate": challenge})
         return Caller(actor=origin.actor(Actor(credential_id=key.id)), origin=origin)
 
-    def refused(self, origin: Origin) -> Problem:
-        """What a wrong credential is answered: 401, and 429 where its source has had too many."""
-        wait = self.failures.count(origin.address or "")
+    def _refused(self, origin: Origin) -> Problem:
+        wait = self._failures.count(origin.address or "")
         if wait is not None:
             return too_many(wait)
         return Problem(

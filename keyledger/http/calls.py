@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from keyledger.domain.actor import Actor
 from keyledger.domain.use import Use, clean
 from keyledger.http.problems import Problem
+from keyledger.http.settings import HttpSettings
 
 ADDRESS_CHARACTERS, AGENT_CHARACTERS = 64, 512
 
@@ -49,13 +50,14 @@ def origin_of(request: Request) -> Origin:
     )
 
 
-async def read_body(request: Request, *, limit_bytes: int, timeout_seconds: float) -> bytes:
+async def read_body(request: Request, settings: HttpSettings) -> bytes:
     """The body. Raises Problem for one that is too long (413) or too slow (408)."""
+    limit_bytes = settings.body_limit_bytes
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > limit_bytes:
         raise _too_long(limit_bytes)
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with asyncio.timeout(settings.body_timeout_seconds):
             return await _received(request, limit_bytes)
     except TimeoutError:
         raise Problem(408, "request_timeout", "Request Timeout", "The body did not arrive in time.") from None

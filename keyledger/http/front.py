@@ -10,9 +10,10 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keyledger.domain.use import clean
+from keyledger.forwarded import TrustedProxies
+from keyledger.http.forms import form_of
 from keyledger.http.problems import Problem, bad_request
 from keyledger.http.settings import HttpSettings
-from keyledger.http.wire import Answer
 
 _log = logging.getLogger("keyledger.http")
 
@@ -33,6 +34,7 @@ class Front:
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self._app = app
         self._settings = settings
+        self._proxies = TrustedProxies(settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -40,7 +42,10 @@ class Front:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        inner = {**scope, "path": _SLASHES.sub("/", scope["path"]), "keyledger.request_id": request_id}
+        path = _SLASHES.sub("/", scope["path"])
+        form = form_of(path.removeprefix(scope.get("root_path", "")))
+        known = {"path": path, "client": self._client(scope), "keyledger.request_id": request_id}
+        inner = {**scope, **known, "keyledger.form": form}
         began, status = time.monotonic(), 0
 
         async def sending(message: Message) -> None:
@@ -54,13 +59,19 @@ class Front:
         try:
             problem = self._refusal(scope)
             if problem is not None:
-                answer = Answer(problem.body(request_id), status_code=problem.status)
-                await answer(inner, receive, sending)
+                await form(problem, request_id)(inner, receive, sending)
             else:
                 await self._app(inner, receive, sending)
         finally:
             if self._settings.access_log:
                 _write_log(inner, status, time.monotonic() - began)
+
+    def _client(self, scope: Scope) -> tuple[str, int] | None:
+        """Whom a request comes from, as far as that can be believed."""
+        peer = scope.get("client")
+        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        address = self._proxies.client(peer and peer[0], b",".join(lines).decode("latin-1"))
+        return None if address is None else (address, peer[1] if peer and address == peer[0] else 0)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         if self._has_long_headers(scope):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec import UNSET
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,11 +17,11 @@ from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.errors import KeyNotFound
 from keyledger.http.bodies import BrowserCreate, BrowserUpdate, Create, Revoke, Update, Verify, body_of
 from keyledger.http.callers import Caller, Callers
-from keyledger.http.calls import origin_of, read_body
+from keyledger.http.calls import read_body
 from keyledger.http.page_query import PageQuery
-from keyledger.http.problems import Problem, bad_request, not_found, too_many
+from keyledger.http.problems import Problem, bad_request, no_id, not_found
 from keyledger.http.settings import HttpSettings
-from keyledger.http.wire import Answer, deleted_object, key_object
+from keyledger.http.wire import Answer, DeletedObject, KeyPage, key_object
 from keyledger.ledger import KeyLedger
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -59,7 +60,7 @@ class KeyCalls:
 
     async def create(self, request: Request) -> Response:
         """Clerk's createApiKey: 201 with the secret; a repetition of an Idempotency-Key without it."""
-        caller, body = await self._caller(request, WRITE), await self._body(request)
+        caller, body = await self._callers.caller(request, WRITE), await self._body(request)
         wanted = body_of(body, Create) if caller.is_service else _of_browser(body_of(body, BrowserCreate), caller)
         _check_subject(caller, wanted.subject)
         made = await self._keys(caller).create(
@@ -70,7 +71,7 @@ class KeyCalls:
 
     async def list(self, request: Request) -> Response:
         """Clerk's getApiKeys."""
-        caller = await self._caller(request, READ)
+        caller = await self._callers.caller(request, READ)
         query = PageQuery.of(request.scope["query_string"])
         subject = query.subject if caller.is_service else query.subject or caller.actor.subject
         if subject is None:
@@ -79,16 +80,16 @@ class KeyCalls:
         page = await self._keys(caller).window(
             **{**msgspec.structs.asdict(query), "subject": subject, "query": query.query or None}
         )
-        return Answer({"data": [key_object(key) for key in page.data], "total_count": page.total_count})
+        return Answer(KeyPage(data=[key_object(key) for key in page.data], total_count=page.total_count))
 
     async def get(self, request: Request) -> Response:
         """Clerk's getApiKey."""
-        caller = await self._caller(request, READ)
+        caller = await self._callers.caller(request, READ)
         return Answer(key_object(await self._key(request, caller)))
 
     async def update(self, request: Request) -> Response:
         """Clerk's updateApiKey."""
-        caller, body = await self._caller(request, WRITE), await self._body(request)
+        caller, body = await self._callers.caller(request, WRITE), await self._body(request)
         wanted = body_of(body, Update if caller.is_service else BrowserUpdate)
         changes = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not UNSET}
         if "subject" in changes:
@@ -98,21 +99,21 @@ class KeyCalls:
 
     async def delete(self, request: Request) -> Response:
         """Clerk's deleteApiKey."""
-        caller = await self._service(request, WRITE)
+        caller = await self._callers.service(request, WRITE)
         key = await self._key(request, caller)
         await self._keys(caller).delete(key.id)
-        return Answer(deleted_object(key.id))
+        return Answer(DeletedObject(id=key.id))
 
     async def secret(self, request: Request) -> Response:
         """Clerk's getApiKeySecret, which a ledger of digests cannot answer."""
-        caller = await self._service(request, READ)
+        caller = await self._callers.service(request, READ)
         await self._key(request, caller)
         detail = "A secret is shown once, when its key is created: only its digest is kept."
         raise Problem(404, "secret_not_recoverable", "Secret not recoverable", detail)
 
     async def revoke(self, request: Request) -> Response:
         """Clerk's revokeApiKey; a second time it answers with the first revocation."""
-        caller, body = await self._caller(request, WRITE), await self._body(request)
+        caller, body = await self._callers.caller(request, WRITE), await self._body(request)
         wanted = body_of(body, Revoke, optional=True)
         key = await self._key(request, caller)
         revoked = await self._keys(caller).revoke(key.id, revocation_reason=wanted.revocation_reason)
@@ -120,35 +121,19 @@ class KeyCalls:
 
     async def verify(self, request: Request) -> Response:
         """Clerk's verifyApiKey: 404 for every secret that is refused, with a code that says why."""
-        caller, body = await self._service(request, VERIFY), await self._body(request)
+        caller, body = await self._callers.service(request, VERIFY), await self._body(request)
         wanted = body_of(body, Verify)
         found = await self._ledger.aio.verify(wanted.secret, use=caller.origin.use())
         key = found.api_key
         if found.valid and key is not None and key.subject != CREDENTIALS:
             return Answer(key_object(key))
-        if found.code != "malformed":  # which costs nothing to refuse, and is no guess
-            wait = self._callers.failures.count(caller.actor.credential_id or "")
-            if wait is not None:
-                raise too_many(wait)
+        self._callers.refuse(found, caller.actor.credential_id)
         is_hidden = key is not None and key.subject == CREDENTIALS
         code, detail = _REFUSALS["not_found" if is_hidden else found.code]
         raise Problem(404, code, "API key refused", detail)
 
-    async def _caller(self, request: Request, scope: str) -> Caller:
-        return await self._callers.caller(request, origin_of(request), scope)
-
-    async def _service(self, request: Request, scope: str) -> Caller:
-        caller = await self._caller(request, scope)
-        if not caller.is_service:
-            raise Problem(403, "forbidden", "Forbidden", "This call is for services, not for browsers.")
-        return caller
-
     async def _body(self, request: Request) -> bytes:
-        return await read_body(
-            request,
-            limit_bytes=self._settings.body_limit_bytes,
-            timeout_seconds=self._settings.body_timeout_seconds,
-        )
+        return await read_body(request, self._settings)
 
     def _keys(self, caller: Caller) -> AsyncAPIKeys:
         return self._ledger.aio.on_behalf_of(caller.actor).api_keys
@@ -159,7 +144,7 @@ class KeyCalls:
             key = await self._ledger.aio.api_keys.get(request.path_params["id"])
         except KeyNotFound as error:
             if isinstance(error, ValueError) and not _OTHER_ID.fullmatch(request.path_params["id"]):
-                raise bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID") from None
+                raise no_id() from None
             raise not_found() from None
         if key.subject == CREDENTIALS or (caller.subjects is not None and key.subject not in caller.subjects):
             raise not_found()
@@ -167,12 +152,21 @@ class KeyCalls:
 
 
 def _route(path: str, **handlers: Handler) -> Route:
-    """One route a path, so that 405 can name all its methods."""
+    """One route a path, which takes all methods: 405 names those that there are.
+
+    A route that took some alone would leave the others to the next one, for which `verify` is an id.
+    """
+    allowed = {"Allow": ", ".join(sorted({*handlers, *(["HEAD"] if "GET" in handlers else [])}))}
 
     async def handle(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            raise HTTPException(405, headers=allowed)
+        return await handler(request)
 
-    return Route(path, handle, methods=list(handlers))
+    route = Route(path, handle)
+    route.methods = None
+    return route
 
 
 def _of_browser(body: BrowserCreate, caller: Caller) -> Create:

@@ -1,11 +1,11 @@
 """What the list of keys is asked for, in the query."""
 
 import sys
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from keyledger.http.problems import bad_request
+from keyledger.http.query import parameters
 
 _BEYOND = 2**53
 """No list is that long."""
@@ -24,15 +24,7 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, query_string: bytes) -> "PageQuery":
         """The query that a URL has. Raises Problem."""
-        try:
-            pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
-        except ValueError:
-            raise bad_request("Invalid query: it is not percent-encoded UTF-8.", "query") from None
-        given: dict[str, str] = {}
-        for name, value in pairs:
-            if name in given and name in cls.__struct_fields__:
-                raise bad_request(f"Invalid '{name}': it is there twice.", name)
-            given[name] = value
+        given = parameters(query_string, known=cls.__struct_fields__)
         include_invalid = given.get("include_invalid", "false")
         if include_invalid not in ("true", "false"):
             raise bad_request("Invalid 'include_invalid': true or false.", "include_invalid")

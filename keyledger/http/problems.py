@@ -1,6 +1,5 @@
-"""What is refused, in Clerk's form of errors."""
+"""What is refused, whatever form it is written in."""
 
-import msgspec
 from starlette.exceptions import HTTPException
 
 from keyledger.domain.errors import (
@@ -41,13 +40,6 @@ class Problem(Exception):
         self.param = param
         self.headers = headers or {}
 
-    def body(self, trace_id: str) -> bytes:
-        """Clerk's errors array."""
-        error = {"message": self.message, "long_message": self.detail, "code": self.code}
-        if self.param is not None:
-            error["meta"] = {"param_name": self.param}  # type: ignore[assignment]
-        return msgspec.json.encode({"errors": [error], "clerk_trace_id": trace_id})
-
 
 def bad_request(detail: str, param: str | None = None) -> Problem:
     """400."""
@@ -57,6 +49,11 @@ def bad_request(detail: str, param: str | None = None) -> Problem:
 def not_found(detail: str = "No API key has this id.") -> Problem:
     """404, the same for what does not exist and for what the caller may not see."""
     return Problem(404, "api_key_not_found", "API key not found", detail)
+
+
+def no_id() -> Problem:
+    """400 for what cannot be a key's id, such as one with a slash in it, in Clerk's words."""
+    return bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID")
 
 
 def unavailable() -> Problem:

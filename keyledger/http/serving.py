@@ -1,5 +1,6 @@
 """Running the service: granian's processes, each with a ledger of its own."""
 
+import math
 import os
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from keyledger.settings import Settings
 VARIABLE = "KEYLEDGER_SERVE"
 """Where a worker finds its plan: the environment, since a DSN must not stand in argv."""
 
-_HEADER_SECONDS = 10
 _STOP_SECONDS = 30
 
 
@@ -27,6 +27,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What `keyledger serve` was told: where the ledger is, where to listen, and how to behave.
 
     jwks_file, issuer, authorized_parties: as of JWTSessions; no file, no browsers.
+    read_timeout_seconds: how long a request's head, and then its body, may take to arrive.
+    The rest is as of HttpSettings and Settings.
     """
 
     dsn: str | None
@@ -38,6 +40,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str | None = None
     authorized_parties: tuple[str, ...] = ()
     unique_names: bool = False
+    database_timeout_seconds: float = Settings().database_timeout_seconds
+    trusted_proxies: tuple[str, ...] = ()
+    body_limit_bytes: int = HttpSettings().body_limit_bytes
+    failures_per_minute: int = HttpSettings().failures_per_minute
+    read_timeout_seconds: float = HttpSettings().body_timeout_seconds
+    access_log: bool = True
 
     def authenticator(self) -> Authenticator | None:
         """Who knows browser sessions. Raises InvalidArgument."""
@@ -46,6 +54,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return JWTSessions(
             jwks_file=self.jwks_file, issuer=self.issuer, authorized_parties=self.authorized_parties
         )
+
+    def settings(self) -> HttpSettings:
+        """How the service behaves. Raises InvalidArgument."""
+        return HttpSettings(
+            authenticator=self.authenticator(),
+            trusted_proxies=self.trusted_proxies,
+            body_limit_bytes=self.body_limit_bytes,
+            body_timeout_seconds=self.read_timeout_seconds,
+            failures_per_minute=self.failures_per_minute,
+            access_log=self.access_log,
+        )
+
+    def ledger_settings(self) -> Settings:
+        """How its ledgers behave."""
+        return Settings(unique_names=self.unique_names, database_timeout_seconds=self.database_timeout_seconds)
 
 
 def serve(plan: Plan) -> None:
@@ -61,7 +84,7 @@ def serve(plan: Plan) -> None:
         websockets=False,
         log_dictconfig=_LOGGING,
         log_access=False,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
+        http1_settings=HTTP1Settings(header_read_timeout=math.ceil(plan.read_timeout_seconds * 1000)),
         workers_kill_timeout=_STOP_SECONDS,
         respawn_failed_workers=True,
     ).serve()
@@ -71,9 +94,8 @@ def worker() -> ASGIApp:
     """The application of one worker process, which closes its ledger at the end."""
     plan = msgspec.json.decode(os.environ[VARIABLE], type=Plan)
     data_dir = Path(plan.data_dir) if plan.data_dir is not None else None
-    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=Settings(unique_names=plan.unique_names))
-    settings = HttpSettings(authenticator=plan.authenticator())
-    return _Closing(application(ledger, settings=settings), ledger)
+    ledger = KeyLedger.open(plan.dsn, data_dir=data_dir, settings=plan.ledger_settings())
+    return _Closing(application(ledger, settings=plan.settings()), ledger)
 
 
 class _Closing:

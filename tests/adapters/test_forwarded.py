@@ -3,7 +3,7 @@
 import pytest
 
 from keyledger import InvalidArgument
-from keyledger.adapters.forwarded import TrustedProxies
+from keyledger.forwarded import TrustedProxies
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])
 CLIENTS = {

@@ -97,6 +97,14 @@ def owner(service_dsn: str) -> Iterator[KeyLedger]:
 
 
 @pytest.fixture(scope="session")
+def closed_ledger(service_dsn: str) -> KeyLedger:
+    """A ledger that cannot decide on anything."""
+    ledger = KeyLedger.open(service_dsn, settings=Settings(background_worker=False))
+    ledger.close()
+    return ledger
+
+
+@pytest.fixture(scope="session")
 def new_credential(owner: KeyLedger) -> Callable[..., str]:
     """Makes a credential with these scopes, and returns its secret."""
 

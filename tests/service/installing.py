@@ -1,4 +1,4 @@
-"""Clerk's clients, unmodified, each in a place of its own below the checkout, installed once."""
+"""Clerk's clients, unmodified, and schemathesis, each in a place of its own below the checkout, installed once."""
 
 import fcntl
 import os
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+FUZZING = Path(__file__).parent / "fuzzing"
 SOURCES = Path(__file__).parent / "clients"
 PLACES = Path(__file__).parents[2] / ".clients"
 _TIMEOUT_SECONDS = 900
@@ -21,8 +22,17 @@ class ClientUnavailable(Exception):
 
 def python_client() -> Path:
     """The Python that has clerk-backend-api. Raises ClientUnavailable."""
-    place = PLACES / "python"
-    lock, python = SOURCES / "python.lock", place / "bin" / "python"
+    return _python("python", SOURCES / "python.lock")
+
+
+def schemathesis() -> Path:
+    """The program. Raises ClientUnavailable."""
+    return _python("schemathesis", FUZZING / "schemathesis.lock").with_name("schemathesis")
+
+
+def _python(name: str, lock: Path) -> Path:
+    place = PLACES / name
+    python = place / "bin" / "python"
 
     def steps() -> None:
         # The outer pip serves the venv: Debian's Python has none to put into it.

@@ -7,6 +7,8 @@ import httpx
 import pytest
 from service.client import Client, Refused
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 UNKNOWN = "ak_" + "0" * 32
 
 
@@ -35,19 +37,16 @@ def people(new_subject: Callable[[str], str] | None = None) -> tuple[str, str]:
 def clerk_js(
     new_client: Callable[..., Client], service: Any, session_token: Callable[..., str], people: tuple[str, str]
 ) -> Client:
-    """`@clerk/clerk-js` with a user signed in who has no active organization."""
-    user, _ = people
-    return new_client("clerk_browser", url=service.url, token=session_token(user), user=user)
-
-
-@pytest.fixture(scope="module")
-def clerk_js_of_organization(
-    new_client: Callable[..., Client], service: Any, session_token: Callable[..., str], people: tuple[str, str]
-) -> Client:
-    """The same where an organization is active."""
+    """`@clerk/clerk-js` with a user signed in, a member of an organization that is not active."""
     user, organization = people
-    token = session_token(user, organization)
-    return new_client("clerk_browser", url=service.url, token=token, user=user, organization=organization)
+    return new_client(
+        "clerk_browser",
+        url=service.url,
+        user=user,
+        token=session_token(user),
+        organization=organization,
+        organizationToken=session_token(user, organization),
+    )
 
 
 def test_clerk_js_creates_lists_reloads_and_revokes(clerk_js: Client, people: tuple[str, str]) -> None:
@@ -85,13 +84,13 @@ def test_clerk_js_with_a_proxy_url_asks_with_two_slashes(clerk_js: Client) -> No
     assert clerk_js("seen")[-1] == "GET /fapi//api_keys"
 
 
-def test_clerk_js_means_the_active_organization(
-    clerk_js: Client, clerk_js_of_organization: Client, people: tuple[str, str]
-) -> None:
+def test_clerk_js_means_the_active_organization(clerk_js: Client, people: tuple[str, str]) -> None:
     user, organization = people
-    key = clerk_js_of_organization("create", {"name": "For all of us"})
+    assert clerk_js("activate", organization) == organization
+    key = clerk_js("create", {"name": "For all of us"})
     assert (key["subject"], key["createdBy"]) == (organization, user)
-    assert [each["id"] for each in clerk_js_of_organization("getAll")["data"]] == [key["id"]]
+    assert [each["id"] for each in clerk_js("getAll")["data"]] == [key["id"]]
+    assert clerk_js("activate", None) is None
     with pytest.raises(Refused) as refused:  # not the session's active organization
         clerk_js("getAll", {"subject": organization})
     assert refused.value.status == 403

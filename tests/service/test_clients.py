@@ -8,7 +8,10 @@ from service.client import Client, Refused
 
 from keyledger import KeyLedger
 
+pytestmark = pytest.mark.xdist_group("clients")
+
 JS, PYTHON = "@clerk/backend", "clerk-backend-api"
+
 UNKNOWN = "ak_" + "0" * 32
 
 

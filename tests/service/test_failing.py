@@ -192,7 +192,7 @@ def test_while_postgresql_is_away_there_is_503_and_nothing_else_and_then_it_goes
         _, credential = credentials.create(ledger.api_keys, name="a service", scopes=credentials.SCOPES)
         key = ledger.api_keys.create(name="a key", subject="user_1")
     with (
-        served(tmp_path / "log", dsn=dsn) as service,
+        served(tmp_path / "log", "--database-timeout", "1", dsn=dsn) as service,
         _Load(service, credential, key.secret or "", key.id) as load,
     ):
         load.await_count(200, 20)

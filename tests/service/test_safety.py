@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from service import ask
+from service import ask, inside
 from service.waiting import eventually
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -20,12 +20,6 @@ from keyledger.http import HttpSettings, application
 from keyledger.http.failures import SPAN_SECONDS, Failures
 
 Create = Callable[..., dict[str, Any]]
-
-
-def inside(ledger: KeyLedger, settings: HttpSettings, address: str = "203.0.113.1") -> httpx.AsyncClient:
-    """A client of an application in this process, from an address."""
-    transport = httpx.ASGITransport(application(ledger, settings=settings), client=(address, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://service")
 
 
 def test_413_for_a_body_that_is_too_long_however_it_comes(http: httpx.Client) -> None:
@@ -47,7 +41,7 @@ def test_408_for_a_body_that_does_not_come(owner: KeyLedger, credential: str) ->
         await asyncio.sleep(60)
 
     async def call() -> httpx.Response:
-        async with inside(owner, HttpSettings(body_timeout_seconds=0.05)) as client:
+        async with inside.client(owner, HttpSettings(body_timeout_seconds=0.05)) as client:
             headers = {"Authorization": f"Bearer {credential}"}
             return await client.post("/api_keys", content=slow(), headers=headers)
 
@@ -138,6 +132,16 @@ def test_429_for_a_source_of_many_wrong_credentials_and_no_other_one(owner: KeyL
     assert 1 <= int(answers[3].headers["retry-after"]) <= SPAN_SECONDS
 
 
+def test_what_a_proxy_says_counts_only_where_that_one_is_trusted(owner: KeyLedger) -> None:
+    calls: list[inside.Call] = [
+        ("GET", "/v1/audit", {"headers": {"Authorization": "Bearer sk_wrong", "X-Forwarded-For": source}})
+        for source in ("192.0.2.1", "192.0.2.2")
+    ]
+    for trusted, statuses in (((), [401, 429]), (("203.0.113.0/24",), [401, 401]), (("10.0.0.0/8",), [401, 429])):
+        settings = HttpSettings(failures_per_minute=1, trusted_proxies=trusted)
+        assert [answer.status_code for answer in inside.answered(owner, settings, *calls)] == statuses
+
+
 def test_429_for_a_service_with_many_refused_secrets_which_keeps_no_good_one_out(
     owner: KeyLedger, credential: str
 ) -> None:
@@ -145,7 +149,7 @@ def test_429_for_a_service_with_many_refused_secrets_which_keeps_no_good_one_out
     bad = secret.generate(new_uuid())
 
     async def story() -> list[int]:
-        async with inside(owner, HttpSettings(failures_per_minute=2)) as client:
+        async with inside.client(owner, HttpSettings(failures_per_minute=2)) as client:
             client.headers["Authorization"] = f"Bearer {credential}"
             return [
                 (await client.post("/api_keys/verify", json={"secret": each})).status_code
@@ -177,7 +181,7 @@ def test_it_can_be_mounted_in_a_service_s_own_application(owner: KeyLedger, cred
 
     answers = asyncio.run(call())
     assert [answer.status_code for answer in answers] == [200, 200, 200, 404]
-    assert answers[-1].json()["errors"][0]["code"] == "resource_not_found"
+    assert answers[-1].json()["code"] == "resource_not_found"
 
 
 def test_noise_on_the_socket_is_no_500(service: Any) -> None:
@@ -206,6 +210,8 @@ def test_noise_on_the_socket_is_no_500(service: Any) -> None:
         {"failure_sources": 0},
         {"body_timeout_seconds": 0},
         {"access_log": "yes"},
+        {"trusted_proxies": ("nowhere",)},
+        {"trusted_proxies": "10.0.0.0/8"},
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:

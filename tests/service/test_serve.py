@@ -3,15 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cli.program_path import PROGRAM
 from click.testing import CliRunner, Result
 from service import ask
-from service.conftest import Service, served
+from service.conftest import Service
 
 from keyledger.cli import program
 
@@ -78,32 +76,22 @@ def test_a_jwks_file_without_a_key_is_an_error(service_dsn: str, tmp_path: Path)
     assert "a JWK set that has a public key" in refused.stderr
 
 
-def test_the_dsn_is_in_no_worker_s_arguments(
-    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dsn = new_database()
-    with served(tmp_path / "log", dsn=dsn) as service:
-        listed = subprocess.run(["ps", "-eo", "pgid,args"], capture_output=True, text=True, check=True).stdout
-        ours = [line for line in listed.splitlines() if line.split()[0] == str(service.process.pid)]
-        assert len(ours) >= 2
-        assert not [line for line in ours if "dbname" in line]
-
-
-def test_unique_names_are_409_where_they_are_switched_on(new_database: Callable[[], str], tmp_path: Path) -> None:
-    dsn = new_database()
-    made = run(dsn, "credentials", "create", "--name", "Billing", "--scopes", "keys:write,keys:read", "--json")
-    headers = {"Authorization": f"Bearer {json.loads(made.stdout)['secret']}"}
-    body: dict[str, Any] = {"name": "Deployments", "subject": "org_1"}
-    with served(tmp_path / "log", "--unique-names", dsn=dsn) as service:
-        first = ask.post(f"{service.url}/api_keys", json=body, headers=headers)
-        second = ask.post(f"{service.url}/api_keys", json=body, headers=headers)
-        assert (first.status_code, second.status_code) == (201, 409)
-        assert second.json()["errors"][0]["code"] == "token_creation_conflict"
-        ask.post(f"{service.url}/api_keys/{first.json()['id']}/revoke", headers=headers)
-        assert ask.post(f"{service.url}/api_keys", json=body, headers=headers).status_code == 201
+@pytest.mark.parametrize("network", ["10.0.0.0/33", "proxy.internal", ""])
+def test_a_proxy_that_is_no_network_is_wrong_usage(service_dsn: str, network: str) -> None:
+    refused = run(service_dsn, "serve", "--trusted-proxy", network)
+    assert refused.exit_code == 2
+    assert "--trusted-proxy" in refused.stderr
 
 
 def test_the_help_names_the_options() -> None:
     said = subprocess.run([PROGRAM, "serve", "--help"], capture_output=True, text=True, check=True).stdout
-    for option in ("--host", "--port", "--workers", "--jwks-file", "--issuer", "--unique-names"):
+    for option in (
+        "--host",
+        "--port",
+        "--workers",
+        "--jwks-file",
+        "--issuer",
+        "--unique-names",
+        "--trusted-proxy",
+    ):
         assert option in said

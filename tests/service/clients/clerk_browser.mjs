@@ -4,8 +4,9 @@ import { createServer, request as ask } from 'node:http';
 import { createInterface } from 'node:readline';
 import { JSDOM } from 'jsdom';
 
-const { url, token, user, organization } = JSON.parse(process.env.CLIENT);
+const { url, token, user, organization, organizationToken } = JSON.parse(process.env.CLIENT);
 const seen = [];
+let current = token; // of the session, with the organization that is active
 
 const now = Date.now();
 const person = {
@@ -13,16 +14,14 @@ const person = {
   web3_wallets: [], external_accounts: [], enterprise_accounts: [], passkeys: [], organization_memberships: [],
   public_metadata: {}, unsafe_metadata: {}, created_at: now, updated_at: now,
 };
-if (organization) {
-  person.organization_memberships = [{
-    object: 'organization_membership', id: 'orgmem_1', role: 'org:admin', permissions: [], created_at: now, updated_at: now,
-    public_metadata: {}, public_user_data: { user_id: user, identifier: 'ada' },
-    organization: { object: 'organization', id: organization, name: 'Acme', slug: 'acme', public_metadata: {}, created_at: now, updated_at: now },
-  }];
-}
+person.organization_memberships = [{
+  object: 'organization_membership', id: 'orgmem_1', role: 'org:admin', permissions: [], created_at: now, updated_at: now,
+  public_metadata: {}, public_user_data: { user_id: user, identifier: 'ada' },
+  organization: { object: 'organization', id: organization, name: 'Acme', slug: 'acme', public_metadata: {}, created_at: now, updated_at: now },
+}];
 const session = {
   object: 'session', id: 'sess_1', status: 'active', expire_at: now + 864e5, abandon_at: now + 864e5,
-  last_active_at: now, last_active_organization_id: organization ?? null, actor: null, tasks: null,
+  last_active_at: now, last_active_organization_id: null, actor: null, tasks: null,
   user: person, public_user_data: { user_id: user, identifier: 'ada' }, factor_verification_age: [0, 0],
   created_at: now, updated_at: now, last_active_token: { object: 'token', jwt: token },
 };
@@ -50,7 +49,7 @@ const front = createServer((incoming, outgoing) => {
     return;
   }
   outgoing.setHeader('content-type', 'application/json');
-  if (path.includes('/tokens')) outgoing.end(JSON.stringify({ object: 'token', jwt: token }));
+  if (path.includes('/tokens')) outgoing.end(JSON.stringify({ object: 'token', jwt: current }));
   else if (path.includes('/environment')) outgoing.end(JSON.stringify(environment));
   else outgoing.end(JSON.stringify({ response: path.includes('/touch') ? session : client, client }));
 });
@@ -88,6 +87,13 @@ const plain = (key) => ({
 async function call({ method, argument }) {
   if (method === 'seen') return seen;
   if (method === 'signedIn') return { user: clerk.user?.id, organization: clerk.organization?.id };
+  if (method === 'activate') {
+    current = argument ? organizationToken : token;
+    session.last_active_organization_id = argument;
+    session.last_active_token = { object: 'token', jwt: current };
+    await clerk.setActive({ organization: argument });
+    return clerk.organization?.id ?? null;
+  }
   if (method === 'reload') {
     const { data } = await clerk.apiKeys.getAll({ subject: argument.subject });
     const key = data.find((each) => each.id === argument.id);

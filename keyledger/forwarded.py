@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from keyledger import InvalidArgument
+from keyledger.domain.errors import InvalidArgument
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
