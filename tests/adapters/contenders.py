@@ -89,7 +89,7 @@ def by_litestar(ledger: KeyLedger, scopes: Sequence[str], **options: Any) -> Ite
 
 @contextmanager
 def by_flask(ledger: KeyLedger, scopes: Sequence[str], **options: Any) -> Iterator[Send]:
-    app = Flask("service")
+    app = Flask("flask_service")
     flask.KeyLedgerAuth(ledger, app, **options)
 
     @app.route("/things", methods=METHODS)
@@ -102,7 +102,7 @@ def by_flask(ledger: KeyLedger, scopes: Sequence[str], **options: Any) -> Iterat
 
 @contextmanager
 def by_async_flask(ledger: KeyLedger, scopes: Sequence[str], **options: Any) -> Iterator[Send]:
-    app = Flask("service")
+    app = Flask("flask_service")
     flask.KeyLedgerAuth(ledger, app, scopes=scopes, **options)
 
     @app.route("/things", methods=METHODS)

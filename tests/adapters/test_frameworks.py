@@ -170,7 +170,7 @@ def test_litestar_s_middleware_guards_web_sockets(shared: KeyLedger, keys: Keys)
 
 
 def test_flask_s_decorator_guards_all_views_before_each_request(shared: KeyLedger, keys: Keys) -> None:
-    app = Flask("service")
+    app = Flask("flask_service")
     flask.KeyLedgerAuth(shared).init_app(app)
     app.before_request(flask.require_api_key()(lambda: None))
     app.get("/things")(lambda: g.api_key.subject)
@@ -181,7 +181,7 @@ def test_flask_s_decorator_guards_all_views_before_each_request(shared: KeyLedge
 
 
 def test_flask_s_decorator_without_the_extension_lets_nobody_in(keys: Keys) -> None:
-    app = Flask("service")
+    app = Flask("flask_service")
     app.testing = True
     app.get("/things")(flask.require_api_key()(lambda: "never"))
 

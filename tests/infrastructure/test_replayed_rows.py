@@ -74,7 +74,7 @@ def append(connection: psycopg.Connection, places: list[tuple[UUID, Event]]) -> 
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

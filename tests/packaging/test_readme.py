@@ -52,16 +52,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.mark.xdist_group("wheel")
 def test_the_wheel_alone_runs_the_example(installed: Path, tmp_path: Path) -> None:
     assert_example_runs(installed, tmp_path)
 
 
+@pytest.mark.xdist_group("wheel")
 def test_the_wheel_adds_one_import_package(installed: Path, tmp_path: Path) -> None:
     listing = "import importlib.metadata as m; print({f.parts[0] for f in m.files('keyledger')})"
     parts = run(installed, "-c", listing, cwd=tmp_path).stdout
     assert set(re.findall(r"'([^']+)'", parts)) == {"keyledger", "keyledger-0.1.0.dist-info", ".."}
 
 
+@pytest.mark.xdist_group("wheel")
 def test_the_wheel_has_the_command_and_every_sql_file(installed: Path, tmp_path: Path) -> None:
     assert "keys" in run(installed.with_name("keyledger"), "--help", cwd=tmp_path).stdout
     counting = (
