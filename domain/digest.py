@@ -7,6 +7,7 @@ from its digest is hopeless however fast the digest is (OWASP ASVS 5.0, 6.5.2).
 import hmac
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import msgspec
 
 from keyledger.domain.errors import InvalidArgument, PepperUnavailable
 
-ALGORITHM = "hmac-sha256-v1"
+ALGORITHM = sys.intern("hmac-sha256-v1")
 NO_PEPPER = "none"
 PEPPER_BYTES = 32
 
@@ -22,11 +23,18 @@ _KID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """A secret's digest: the algorithm, the id of the pepper (`kid`) and 32 bytes."""
+    """A secret's digest: the algorithm, the id of the pepper (`kid`) and 32 bytes.
+
+    There is one object of each text, wherever it was read: to compare two takes the same time.
+    """
 
     algorithm: str
     kid: str
     value: bytes
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "algorithm", sys.intern(self.algorithm))
+        msgspec.structs.force_setattr(self, "kid", sys.intern(self.kid))
 
 
 class Peppers:
@@ -44,7 +52,7 @@ class Peppers:
                 raise InvalidArgument("peppers", "a pepper's id is 1 to 32 of A-Z a-z 0-9 . _ -, and not 'none'")
             if not isinstance(pepper, bytes) or len(pepper) < PEPPER_BYTES:
                 raise InvalidArgument("peppers", f"a pepper is at least {PEPPER_BYTES} random bytes")
-        self._peppers = {**peppers, NO_PEPPER: b""}
+        self._peppers = {sys.intern(kid): pepper for kid, pepper in {**peppers, NO_PEPPER: b""}.items()}
         self._keyed = {kid: hmac.new(pepper, digestmod="sha256") for kid, pepper in self._peppers.items()}
         self.current = next(iter(self._peppers))
         self.nobodys = Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))

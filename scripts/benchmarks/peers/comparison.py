@@ -26,7 +26,7 @@ WARM_UP = 5
 """Turns' worth of calls before the first turn: Node.js has compiled what it will by then."""
 
 NOTES = {
-    "keyledger": "one SELECT, one HMAC-SHA-256; the use is recorded, in memory, and stored by the next flush",
+    "keyledger": "from memory, one SHA-256; the use is recorded, in memory, and stored by the next flush",
     "djangorestframework-api-key": "one SELECT on a connection that stays open, one SHA-512; no use is recorded",
     "better-auth": "one SELECT, one SHA-256, two UPDATEs, each committed; of the uses the latest is kept",
 }
