@@ -55,8 +55,6 @@ class Peppers:
         self._peppers = {sys.intern(kid): pepper for kid, pepper in {**peppers, NO_PEPPER: b""}.items()}
         self._keyed = {kid: hmac.new(pepper, digestmod="sha256") for kid, pepper in self._peppers.items()}
         self.current = next(iter(self._peppers))
-        self.nobodys = Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))
-        """One that no secret has."""
 
     def __repr__(self) -> str:
         return f"Peppers({', '.join(self._peppers)})"
@@ -65,13 +63,17 @@ class Peppers:
         """The digest to store for a new secret."""
         return Digest(algorithm=ALGORITHM, kid=self.current, value=self._hmac(self.current, key_id, secret))
 
+    def nobodys(self) -> Digest:
+        """One that no secret has."""
+        return Digest(algorithm=ALGORITHM, kid=self.current, value=secrets.token_bytes(32))
+
     def matches(self, digest: Digest | None, key_id: UUID, secret: str) -> bool:
         """Whether the digest is the secret's, in constant time; with no digest, False after the same work.
 
         Raises PepperUnavailable when this process lacks the pepper.
         """
         if digest is None:
-            digest = self.nobodys
+            digest = self.nobodys()
         if digest.algorithm != ALGORITHM or digest.kid not in self._peppers:
             raise PepperUnavailable(
                 f"the digest was made with {digest.algorithm} and pepper {digest.kid!r}, which this process was"

@@ -225,7 +225,7 @@ class CachingVerifier(Verifier):
                 return None
             if found.view is None:
                 nobody = stand_in(attempt.key_id)
-                refusing = Refusing(digits=fill.digits, digest=self._peppers.nobodys, stand_in=nobody)
+                refusing = Refusing(digits=fill.digits, digest=self._peppers.nobodys(), stand_in=nobody)
                 self._cache.store_refusing(fill, refusing)
                 return _NOT_FOUND
             if not right:

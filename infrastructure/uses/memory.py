@@ -68,6 +68,7 @@ class UseMemory:
         self._limit_uses = limit_uses
         self._many_uses = many_uses
         self._pending: deque[Pending] = deque()
+        self._nowhere: deque[Pending] = deque()
         self._unstored: deque[Numbered] = deque()
         self._unstored_uses = 0
         self._number = 0
@@ -112,10 +113,11 @@ class UseMemory:
 
         Where no key of the id is known there is no stream for it: the same is done, and leaves nothing.
         """
-        attempts, number = self._refused if known else self._unknown, high << 64 | low
-        if attempts.lists(number) and known:
-            if len(self) < self._limit_uses:
-                self._pending.append((high, low, now, outcome, use, NO_SLOT))
+        attempts, pending = (self._refused, self._pending) if known else (self._unknown, self._nowhere)
+        number = high << 64 | low
+        if attempts.lists(number):
+            if len(self) < self._limit_uses and len(self._nowhere) < self._limit_uses:
+                pending.append((high, low, now, outcome, use, NO_SLOT))
             else:
                 attempts.count(number)
         if self.closed:
@@ -126,6 +128,7 @@ class UseMemory:
         self._store_all(store, source)  # while this fails, what comes after stays where it is bounded
         self._flush_shed(store, source)
         self._unknown.take_unlisted()
+        self._nowhere.clear()
         rest = len(self._pending)
         while rest > 0 or self._refused.unlisted:
             self._drain()

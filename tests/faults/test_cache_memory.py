@@ -72,7 +72,7 @@ def kilobytes():
     lines = pathlib.Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
-cache, nobodys, ids = KeyCache(100_000), Peppers({}).nobodys, new_uuids()
+cache, nobodys, ids = KeyCache(100_000), Peppers({}).nobodys(), new_uuids()
 cache.open("a server")
 before = 0
 for number in range(strangers):
