@@ -3,6 +3,7 @@
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from math import sqrt
 from statistics import fmean, variance
@@ -21,6 +22,7 @@ KEPT = [0.5, 0.8, 0.9]
 """Parts of the measurements that are looked at, the quickest ones: the rest was held up by something else."""
 
 Classes = tuple[list[str], list[str]]
+Steps = tuple[tuple[str, int], ...]
 
 
 def wrong_at(secret: str, place: int) -> str:
@@ -70,26 +72,31 @@ def test_a_wrong_secret_goes_the_same_steps_whether_its_key_exists_or_not(ledger
     ledger.catch_up()
     assert ledger.verify(str(key.secret)).valid
     known, unknown = wrong_at(str(key.secret), FIRST), generate(new_uuid())
-    for secret in [known, unknown] * 50:  # the first of each are asked for, and some are listed one by one
+    for secret in [known, unknown] * 50:  # the first of each are asked for, so many that most are only counted
         assert ledger.verify(secret).code == "not_found"
 
-    assert steps(ledger.verify, known) == steps(ledger.verify, unknown)
+    taken = steps(ledger.verify, known)
+    assert len(taken) > 20
+    assert taken == steps(ledger.verify, unknown)
 
 
-def steps(verify: Callable[[str], object], secret: str) -> list[tuple[str, int]]:
-    """Each line of Python that a verification runs, in order, of some so that none is special."""
+def steps(verify: Callable[[str], object], secret: str) -> Steps:
+    """Each line of ours that a verification runs, in order: of many, what most do."""
+    found: Counter[Steps] = Counter()
     lines: list[tuple[str, int]] = []
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
-        if event == "line":
+        if event == "line" and "keyledger" in frame.f_code.co_filename:
             lines.append((frame.f_code.co_name, frame.f_lineno))
         return trace
 
-    for _ in range(64):
-        before = sys.gettrace()
+    before = sys.gettrace()
+    for _ in range(200):
+        lines.clear()
         sys.settrace(trace)
         try:
             verify(secret)
         finally:
             sys.settrace(before)
-    return lines
+        found[tuple(lines)] += 1
+    return found.most_common(1)[0][0]
