@@ -64,7 +64,7 @@ def test_a_key_outlives_the_kill_of_both_its_creator_and_the_server(
         assert ledger.verify(secret).valid
 
 
-@pytest.mark.parametrize("rounds", [6, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_process_killed_at_random_moments_leaves_nothing_half_written(
     rounds: int, dsn: str, start: Callable[..., Program]
 ) -> None:

@@ -47,7 +47,7 @@ for child in range(count):
 say("done")
 os._exit(0)
 """
-KILLS = [20, pytest.param(1_000, marks=pytest.mark.slow)]
+KILLS = [12, pytest.param(1_000, marks=pytest.mark.slow)]
 
 
 class Answers:
