@@ -57,7 +57,10 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 )
 @pytest.mark.parametrize(
     ("cases", "how"),
-    [pytest.param(100, SHORT, id="100", marks=pytest.mark.slow), pytest.param(10_000, LONG, id="10000", marks=pytest.mark.slow)],
+    [
+        pytest.param(100, SHORT, id="100", marks=pytest.mark.slow),
+        pytest.param(10_000, LONG, id="10000", marks=pytest.mark.slow),
+    ],
 )
 def test_no_answer_is_an_error_of_the_server_s_or_one_that_is_not_described(
     service: Service,
