@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+from faults.proxy import Proxy
 from support.key_writer import KeyWriter
 
 from keyledger import APIKey, KeyLedger, Settings
@@ -157,3 +158,16 @@ def make_writer(dsn: str) -> Iterator[Callable[[int], KeyWriter]]:
     yield new
     for writer in made:
         writer.database.close()
+
+
+@pytest.fixture
+def other(open_ledger: Callable[..., KeyLedger]) -> KeyLedger:
+    """Another process, as far as memory goes."""
+    return open_ledger()
+
+
+@pytest.fixture
+def proxy(dsn: str) -> Iterator[Proxy]:
+    proxy = Proxy(dsn)
+    yield proxy
+    proxy.close()

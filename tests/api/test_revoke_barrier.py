@@ -1,6 +1,6 @@
 """`revoke(barrier=True)`: what it waits for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,19 +10,6 @@ from faults.proxy import Proxy
 from keyledger import APIKey, KeyLedger, LedgerUnavailable, Settings
 
 HASTY = Settings(flush_interval_seconds=600, database_timeout_seconds=0.5, background_worker=False)
-
-
-@pytest.fixture
-def other(open_ledger: Callable[..., KeyLedger]) -> KeyLedger:
-    """Another process, as far as memory goes."""
-    return open_ledger()
-
-
-@pytest.fixture
-def proxy(dsn: str) -> Iterator[Proxy]:
-    proxy = Proxy(dsn)
-    yield proxy
-    proxy.close()
 
 
 def known(ledger: KeyLedger, key: APIKey) -> None:

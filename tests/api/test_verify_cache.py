@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Thread
 from typing import Any
@@ -18,19 +18,6 @@ from keyledger.domain.use import RecordedUse
 
 HASTY = Settings(flush_interval_seconds=600, database_timeout_seconds=0.5, background_worker=False)
 Eventually = Callable[..., Any]
-
-
-@pytest.fixture
-def other(open_ledger: Callable[..., KeyLedger]) -> KeyLedger:
-    """Another process, as far as memory goes."""
-    return open_ledger()
-
-
-@pytest.fixture
-def proxy(dsn: str) -> Iterator[Proxy]:
-    proxy = Proxy(dsn)
-    yield proxy
-    proxy.close()
 
 
 @pytest.fixture
