@@ -38,10 +38,17 @@ class AsyncActingLedger:
 
     async def verify(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """As the ledger's `verify`; from memory at once, in the event loop's own thread."""
+        found = self.verify_at_once(secret, scopes=scopes, use=use)
+        return found if isinstance(found, Verification) else await found
+
+    def verify_at_once(
+        self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None
+    ) -> Verification | Awaitable[Verification]:
+        """As `verify`, without a coroutine where memory tells."""
         if self._verifier.waits:
-            return await self._verify(secret, scopes=scopes, use=use)
-        found = self._verifier.verify_at_once(secret, scopes=scopes, use=use)
-        return await self._settle(found) if isinstance(found, Attempt) else found
+            return self._verify(secret, scopes=scopes, use=use)
+        found = self._verifier.verify_at_once(secret, scopes, use)
+        return self._settle(found) if isinstance(found, Attempt) else found
 
     async def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """As the ledger's `authenticate`; from memory at once, in the event loop's own thread."""

@@ -80,11 +80,8 @@ class Verifier:
         self._peppers = peppers
         self._recorder = recorder
         self._get = get
-
-    @property
-    def waits(self) -> bool:
+        self.waits = recorder.waits
         """Whether also what is decided from memory waits for PostgreSQL, to record the use."""
-        return self._recorder.waits
 
     def verify(self, secret: object, scopes: Iterable[str] = (), use: Use | None = None) -> Verification:
         """What becomes of a secret. Raises LedgerUnavailable when that cannot be decided."""

@@ -50,10 +50,12 @@ class APIKeyMiddleware:
         ):
             await self._app(scope, receive, send)
             return
-        found = await check(self._guard, scope)
-        if isinstance(found, Refusal):
-            await refuse(found, scope, receive, send)
-            return
+        found = _check_at_once(self._guard, scope)
+        if not isinstance(found, APIKey):
+            found = found if isinstance(found, Refusal) else await found
+            if isinstance(found, Refusal):
+                await refuse(found, scope, receive, send)
+                return
         scope[KEY] = found
         state = scope.get("state")  # by the specification this request's own
         if state is None:
@@ -63,10 +65,17 @@ class APIKeyMiddleware:
         await self._app(scope, receive, send)
 
 
-def check(guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None) -> Awaitable[APIKey | Refusal]:
+async def check(guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None) -> APIKey | Refusal:
     """What the guard says to a connection: an APIKey or a Refusal."""
+    found = _check_at_once(guard, scope, scopes)
+    return found if isinstance(found, (APIKey, Refusal)) else await found
+
+
+def _check_at_once(
+    guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None
+) -> APIKey | Refusal | Awaitable[APIKey | Refusal]:
     client = scope.get("client")
-    return guard.acheck(
+    return guard.check_at_once(
         scope["headers"],
         peer=client[0] if client else None,
         method=scope.get("method", WEBSOCKET),

@@ -1,10 +1,11 @@
 """Whether a request is let in: the one place where that is decided for every framework."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from typing import TypedDict
 
-from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use
+from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use, Verification
 from keyledger.adapters.refusal import AMBIGUOUS, MISSING, UNAVAILABLE, Refusal, Refusals
 from keyledger.forwarded import Network, TrustedProxies, plain_address
 
@@ -19,6 +20,8 @@ _BEARER = b"bearer "
 _FORWARDED = b"x-forwarded-for"
 _TOKEN = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _AGENT = b"user-agent"
+_SHORT = 256  # a path, or an agent, of more than this is not remembered
+_REMEMBERED = 1024
 
 
 class GuardOptions(TypedDict, total=False):
@@ -69,17 +72,17 @@ class Guard:
         self.scopes = scope_texts(scopes)
         if isinstance(ledger, KeyLedger):
             ledger.verify("", scopes=self.scopes)  # asks nobody; raises for scopes that are none
-        self._header = _field_name("header", header) or b""
-        self._request_id = _field_name("request_id_header", request_id_header) or b""
+        self._header = _field_name("header", header)
+        self._request_id = _field_name("request_id_header", request_id_header)
         if not self._header and not bearer:
             raise InvalidArgument("header", "a field's name, where bearer is False")
         if self._header == _AUTHORIZATION:
             raise InvalidArgument("header", "another field than Authorization, which is what bearer is for")
-        if self._request_id in {_AUTHORIZATION, self._header} and self._request_id:
+        if self._request_id is not None and self._request_id in {_AUTHORIZATION, self._header}:
             raise InvalidArgument("request_id_header", "a field that holds no credential")
         self._proxies = TrustedProxies(trusted_proxies)
-        own = (_AUTHORIZATION if bearer else None, self._header, _FORWARDED if self._proxies else None)
-        self._read = frozenset(name for name in (*own, _AGENT, self._request_id) if name)
+        self._authorization = _AUTHORIZATION if bearer else None
+        self._forwarded = _FORWARDED if self._proxies else None
         ways = (bearer and "Authorization: Bearer KEY", header and f"{header}: KEY")
         self.refusals = Refusals(
             scheme="Bearer" if bearer else "APIKey",
@@ -108,62 +111,90 @@ class Guard:
         Raises InvalidArgument for scopes that are none.
         """
         wanted = self.scopes if scopes is None else scopes
-        question = self._question(headers, peer, method, path)
-        if isinstance(question, str):
-            return self.refusals.of(question)
-        secret, use = question
+        secret, use = self._question(headers, peer, method, path)
+        if use is None:
+            return self.refusals.of(secret)
         try:
-            found = (self._ledger or self.ledger).verify(secret, scopes=wanted, use=use)
+            return self._answer((self._ledger or self.ledger).verify(secret, scopes=wanted, use=use), wanted)
         except (LedgerUnavailable, LedgerClosed):
             return self.refusals.of(UNAVAILABLE)
-        key = found.api_key
-        return key if found.valid and key is not None else self.refusals.of(found.code, wanted)
+
+    def check_at_once(
+        self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
+    ) -> APIKey | Refusal | Awaitable[APIKey | Refusal]:
+        """As `check` where memory tells; else what is to be awaited, which does not hold up the event loop."""
+        wanted = self.scopes if scopes is None else scopes
+        secret, use = self._question(headers, peer, method, path)
+        if use is None:
+            return self.refusals.of(secret)
+        try:
+            found = (self._ledger or self.ledger).aio.verify_at_once(secret, scopes=wanted, use=use)
+        except (LedgerUnavailable, LedgerClosed):
+            return self.refusals.of(UNAVAILABLE)
+        return self._answer(found, wanted) if isinstance(found, Verification) else self._awaited(found, wanted)
 
     async def acheck(
         self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
     ) -> APIKey | Refusal:
         """As `check`; from memory at once, and else without holding up the event loop."""
-        wanted = self.scopes if scopes is None else scopes
-        question = self._question(headers, peer, method, path)
-        if isinstance(question, str):
-            return self.refusals.of(question)
-        secret, use = question
+        found = self.check_at_once(headers, peer=peer, method=method, path=path, scopes=scopes)
+        return found if isinstance(found, (APIKey, Refusal)) else await found
+
+    def _answer(self, found: Verification, wanted: tuple[str, ...]) -> APIKey | Refusal:
+        key = found.api_key if found.valid else None
+        return self.refusals.of(found.code, wanted) if key is None else key
+
+    async def _awaited(self, coming: Awaitable[Verification], wanted: tuple[str, ...]) -> APIKey | Refusal:
         try:
-            found = await (self._ledger or self.ledger).aio.verify(secret, scopes=wanted, use=use)
+            return self._answer(await coming, wanted)
         except (LedgerUnavailable, LedgerClosed):
             return self.refusals.of(UNAVAILABLE)
-        key = found.api_key
-        return key if found.valid and key is not None else self.refusals.of(found.code, wanted)
 
-    def _question(self, headers: Headers, peer: str | None, method: str, path: str) -> tuple[str, Use] | str:
-        """The secret with its use; or the code of the refusal, where there is not exactly one."""
-        fields: dict[bytes, bytes] = {}
-        read = self._read
-        for name, value in headers:
-            if name in read:
-                fields[name] = value if name not in fields else fields[name] + b"," + value
-        get = fields.get
-        secret, bearer = get(self._header), get(_AUTHORIZATION)
+    def _question(self, headers: Headers, peer: str | None, method: str, path: str) -> tuple[str, Use | None]:
+        """The secret with its use; or the code of the refusal, with none, where there is not exactly one."""
+        get = _fields(headers).get
+        secret, bearer = get(self._header), get(self._authorization)
         if bearer is not None and bearer[: len(_BEARER)].lower() == _BEARER:
             if secret is not None:
-                return AMBIGUOUS
+                return AMBIGUOUS, None
             secret = bearer[len(_BEARER) :].strip(b" \t")
         if secret is None:
-            return MISSING
+            return MISSING, None
         if b"," in secret:  # a field that was given twice, as WSGI joins it; no key has a comma
-            return AMBIGUOUS
-        agent, request_id, forwarded = get(_AGENT), get(self._request_id), get(_FORWARDED)
+            return AMBIGUOUS, None
+        agent, request_id, forwarded = get(_AGENT), get(self._request_id), get(self._forwarded)
         if forwarded is None:
             address = plain_address(peer) if peer else None
         else:
             address = self._proxies.client(peer, forwarded.decode("latin-1"))
-        return secret.decode("latin-1"), Use(
-            ip_address=address,
-            user_agent=agent.decode("latin-1") if agent else None,
-            method=method,
-            path=path,
-            request_id=request_id.decode("latin-1") if request_id else None,
-        )
+        alike = request_id is None and len(path) <= _SHORT and (agent is None or len(agent) <= _SHORT)
+        use = (_remembered if alike else _use)(address, agent, method, path, request_id)
+        return secret.decode("latin-1"), use
+
+
+def _fields(headers: Headers) -> dict[bytes | None, bytes]:
+    """The fields by name; of one that was given several times the values with commas between them."""
+    listed = headers if isinstance(headers, list) else list(headers)
+    fields: dict[bytes | None, bytes] = dict(listed)
+    if len(fields) < len(listed):
+        fields.clear()
+        for name, value in listed:
+            fields[name] = fields[name] + b"," + value if name in fields else value
+    return fields
+
+
+def _use(address: str | None, agent: bytes | None, method: str, path: str, request_id: bytes | None) -> Use:
+    return Use(
+        ip_address=address,
+        user_agent=agent.decode("latin-1") if agent else None,
+        method=method,
+        path=path,
+        request_id=request_id.decode("latin-1") if request_id else None,
+    )
+
+
+_remembered = lru_cache(_REMEMBERED)(_use)
+"""Requests of one client are alike but for their ids: they share a Use, which is frozen."""
 
 
 def scope_texts(scopes: Iterable[str]) -> tuple[str, ...]:

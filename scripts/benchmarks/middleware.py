@@ -1,4 +1,7 @@
-"""Requests a second, granian with one worker: a plain ASGI route, the same behind the middleware, and verify."""
+"""Requests a second, granian with one worker: a plain ASGI route, the same behind the middleware, and verify.
+
+Between them stand the same route with a bare `verify`, and with the floor of `hot`, which no check can do without.
+"""
 
 import importlib.util
 import json
@@ -26,7 +29,7 @@ MOST_OF_ALL = 0.85  # the middleware may cost 15 % of the requests
 PATIENCE_SECONDS = 30
 
 PLAIN, GUARDED, VERIFY = "plain route", "behind the middleware", "POST /api_keys/verify"
-BARE = "with a bare verify"
+BARE, BY_HAND = "with a bare verify", "with the floor by hand"
 
 # A secret has no place in wrk's arguments.
 GET = 'wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_KEY")\n'
@@ -51,6 +54,7 @@ def run(dsn: str, scale: Scale) -> None:
         get = _script(folder, "get", GET)
         services = {
             PLAIN: (stack.enter_context(_granian(dsn, "plain")), get),
+            BY_HAND: (stack.enter_context(_granian(dsn, "floored", "--factory", **secrets)), get),
             BARE: (stack.enter_context(_granian(dsn, "verifying", "--factory")), get),
             GUARDED: (stack.enter_context(_granian(dsn, "guarded", "--factory")), get),
         }
@@ -99,11 +103,12 @@ def _load(port: int, script: Path, secrets: Mapping[str, str], seconds: int) -> 
 
 
 @contextmanager
-def _granian(dsn: str, name: str, *options: str) -> Iterator[int]:
+def _granian(dsn: str, name: str, *options: str, **env: str) -> Iterator[int]:
     port = _free_port()
     granian = [sys.executable, "-m", "granian", "--host", HOST, "--port", str(port), "--workers", "1"]
     target = f"scripts.benchmarks.services:{name}"
-    with _process([*granian, "--interface", "asginl", "--log-level", "error", *options, target], dsn, port):
+    command = [*granian, "--interface", "asginl", "--log-level", "error", *options, target]
+    with _process(command, port, KEYLEDGER_DSN=dsn, **env):
         yield port
 
 
@@ -111,15 +116,15 @@ def _granian(dsn: str, name: str, *options: str) -> Iterator[int]:
 def _keyledger_serve(dsn: str) -> Iterator[int]:
     port = _free_port()
     serve = [sys.executable, "-m", "keyledger", "serve", "--host", HOST, "--port", str(port), "--workers", "1"]
-    with _process(serve, dsn, port):
+    with _process(serve, port, KEYLEDGER_DSN=dsn):
         yield port
 
 
 @contextmanager
-def _process(command: list[str], dsn: str, port: int) -> Iterator[None]:
+def _process(command: list[str], port: int, **env: str) -> Iterator[None]:
     """A server that answers, until the end of the block. What it logs is shown only where it does not."""
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the server writes to it until it has ended
-    process = subprocess.Popen(command, env={**os.environ, "KEYLEDGER_DSN": dsn}, stderr=log)
+    process = subprocess.Popen(command, env={**os.environ, **env}, stderr=log)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _answers(port):

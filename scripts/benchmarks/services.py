@@ -6,6 +6,8 @@ from typing import Any
 
 from keyledger import KeyLedger
 from keyledger.adapters.asgi import APIKeyMiddleware
+from keyledger.domain.ids import new_uuid
+from scripts.benchmarks.hot import USE, Floor
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 SCOPES = ("read",)
@@ -33,3 +35,16 @@ def verifying() -> Callable[..., Any]:
 def guarded() -> APIKeyMiddleware:
     """The same behind the middleware."""
     return APIKeyMiddleware(plain, KeyLedger.open(os.environ["KEYLEDGER_DSN"]), scopes=SCOPES)
+
+
+def floored() -> Callable[..., Any]:
+    """The same with the floor of `hot` before it: SHA-256, a dict and a deque, for this one key."""
+    floor = Floor()
+    floor.add(os.environ["BENCH_KEY"], new_uuid())
+
+    async def service(scope: Any, receive: Any, send: Callable[..., Any]) -> None:
+        bearer = dict(scope["headers"]).get(b"authorization", b"")
+        if floor.verify(bearer[len("Bearer ") :].decode(), USE):
+            await plain(scope, receive, send)
+
+    return service
