@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import msgspec
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,7 +20,7 @@ from keyledger.settings import Settings
 VARIABLE = "KEYLEDGER_SERVE"
 """Where a worker finds its plan: the environment, since a DSN must not stand in argv."""
 
-_STOP_SECONDS = 30
+_CLOSING_SECONDS = 5
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,13 +81,19 @@ def serve(plan: Plan) -> None:
         port=plan.port,
         workers=plan.workers,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # where it looks for HTTP/2 first, a connection that says little has no time-out
         websockets=False,
         log_dictconfig=_LOGGING,
         log_access=False,
         http1_settings=HTTP1Settings(header_read_timeout=math.ceil(plan.read_timeout_seconds * 1000)),
-        workers_kill_timeout=_STOP_SECONDS,
+        workers_kill_timeout=_stop_seconds(plan),
         respawn_failed_workers=True,
     ).serve()
+
+
+def _stop_seconds(plan: Plan) -> int:
+    """What the slowest request may take that has begun, and to close the ledger; a worker that takes longer is killed."""
+    return math.ceil(2 * plan.read_timeout_seconds + plan.database_timeout_seconds) + _CLOSING_SECONDS
 
 
 def worker() -> ASGIApp:

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,28 @@ def test_sigterm_stores_every_use_of_every_worker(new_database: Callable[[], str
             api_key_id=key.id, event_types=["KeyUsed"], page_size=100, fresh=True
         ).entries
         assert [entry.details["outcome"] for entry in entries] == ["valid"] * 60
+
+
+def test_sigterm_ends_it_beside_connections_that_say_nothing(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    dsn = new_database()
+    with KeyLedger.open(dsn, settings=QUIET) as ledger, ExitStack() as silent:
+        _, credential = credentials.create(ledger.api_keys, name="a service", scopes=["keys:verify"])
+        key = ledger.api_keys.create(name="a key", subject="user_1")
+
+        with served(tmp_path / "log", "--read-timeout", "0.5", dsn=dsn) as service:
+            host, _, port = service.url.removeprefix("http://").partition(":")
+            for said in (b"", b"P", b"G", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+                connection = silent.enter_context(socket.create_connection((host, int(port))))
+                connection.sendall(said)
+            headers = {"Authorization": f"Bearer {credential}"}
+            ask.post(f"{service.url}/api_keys/verify", json={"secret": key.secret}, headers=headers)
+            assert service.stop() == 0
+
+        assert "Killing" not in service.log.read_text()
+        entries = ledger.audit.history(api_key_id=key.id, event_types=["KeyUsed"], fresh=True).entries
+        assert [entry.details["outcome"] for entry in entries] == ["valid"]
 
 
 def test_sigterm_waits_for_what_is_being_answered(new_database: Callable[[], str], tmp_path: Path) -> None:
