@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -72,6 +73,65 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
     assert sessions(token(other, kid="two"))
     assert sessions(token(kid="one"))
     assert sessions(token()) is None  # which key, nobody knows
+
+
+@pytest.mark.parametrize("instead", [{}, {"one": rsa.generate_private_key(65537, 2048)}], ids=["gone", "another"])
+def test_a_key_that_was_taken_out_of_the_file_is_trusted_no_more(
+    tmp_path: Path, instead: dict[str, rsa.RSAPrivateKey]
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [jwk("one"), jwk("two")]}))
+    sessions = JWTSessions(jwks_file=path)
+    assert sessions(token(kid="one"))
+    path.write_text(json.dumps({"keys": [*(jwk(kid, key) for kid, key in instead.items()), jwk("two")]}))
+    assert sessions(token(kid="one")) is None
+    assert sessions(token(kid="two"))
+
+
+def test_a_file_that_takes_another_s_place_at_the_same_size_and_time_is_read(tmp_path: Path) -> None:
+    path, other = tmp_path / "jwks.json", tmp_path / "other.json"
+    path.write_text(json.dumps({"keys": [jwk("one")]}))
+    other.write_text(json.dumps({"keys": [jwk("two")]}))
+    os.utime(path, (1, 1))
+    os.utime(other, (1, 1))
+    sessions = JWTSessions(jwks_file=path)
+    assert sessions(token(kid="one"))
+    other.replace(path)
+    assert sessions(token(kid="one")) is None
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"use": "enc"}, {"key_ops": ["encrypt", "wrapKey"]}, {"key_ops": "verify"}],
+    ids=["its use", "its operations", "operations that are no list"],
+)
+def test_a_key_that_is_not_for_signatures_is_none(tmp_path: Path, about: dict[str, Any]) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [{**jwk("one"), "use": "sig", "key_ops": ["verify"]}, jwk("two") | about]}))
+    sessions = JWTSessions(jwks_file=path)
+    assert sessions(token(kid="one"))
+    assert sessions(token(kid="two")) is None
+
+
+@pytest.mark.filterwarnings("ignore:The RSA key")
+def test_an_rsa_key_of_fewer_than_2048_bits_is_none(tmp_path: Path) -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    with pytest.raises(InvalidArgument):
+        JWTSessions(public_key=pem(weak))
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [jwk("one"), jwk("weak", weak)]}))
+    assert JWTSessions(jwks_file=path)(token(weak, kid="weak")) is None
+
+
+def test_a_session_that_is_pending_is_nobody_s() -> None:
+    sessions = JWTSessions(public_key=pem(RSA))
+    assert sessions(token(sts="active"))
+    assert sessions(token(sts="pending")) is None
+
+
+@pytest.mark.parametrize("party", [["https://app.test"], {"https://app.test": 1}, 7, ""])
+def test_a_party_that_is_no_text_is_not_allowed(party: object) -> None:
+    assert JWTSessions(public_key=pem(RSA), authorized_parties=["https://app.test"])(token(azp=party)) is None
 
 
 def test_parties_and_audience_are_held_against_what_is_allowed() -> None:
