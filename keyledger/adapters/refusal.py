@@ -1,5 +1,6 @@
 """What a request is answered that is not let in: RFC 6750 in the header, RFC 9457 in the body."""
 
+from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
@@ -10,6 +11,8 @@ MISSING = "missing"
 AMBIGUOUS = "ambiguous"
 UNAVAILABLE = "unavailable"
 PROBLEM = "application/problem+json"
+
+_REMEMBERED = 1024
 
 _STATUSES = {MISSING: 401, AMBIGUOUS: 400, UNAVAILABLE: 503, "insufficient_scope": 403}
 _DETAILS = {
@@ -44,7 +47,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusals:
-    """The refusals of one guard, each made once."""
+    """The refusals of one guard; those that it made lately are not made again."""
 
     def __init__(self, *, scheme: str, realm: str, where: str, retry_after_seconds: int) -> None:
         """`scheme` is the scheme of authentication that is asked for, `where` says how a key is sent."""
@@ -55,15 +58,12 @@ class Refusals:
         self._begin = f'{scheme} realm="{realm}"'
         self._where = where
         self._retry_after_seconds = retry_after_seconds
-        self._made: dict[tuple[str, tuple[str, ...]], Refusal] = {}
+        # Bounded, as a service may ask for scopes that it makes at each request, such as `repo:17`.
+        self._made = lru_cache(_REMEMBERED)(self._make)
 
     def of(self, code: str, scopes: tuple[str, ...] = ()) -> Refusal:
         """The refusal for a code; `scopes` are those that the call needs."""
-        key = code, scopes if code == "insufficient_scope" else ()
-        found = self._made.get(key)
-        if found is None:
-            found = self._made[key] = self._make(*key)
-        return found
+        return self._made(code, scopes if code == "insufficient_scope" else ())
 
     def _make(self, code: str, scopes: tuple[str, ...]) -> Refusal:
         status = _STATUSES.get(code, 401)

@@ -1,13 +1,16 @@
 """What is peculiar to a framework."""
 
+from types import ModuleType
 from typing import Annotated, Any
 
 import pytest
 from adapters import django_service
 from adapters.conftest import Keys
 from adapters.contenders import by_asgi, by_wsgi, open_socket
+from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import override_settings
+from django.urls import path
 from fastapi import Depends, FastAPI, Security, WebSocket
 from flask import Flask, g
 from litestar import Litestar, get, websocket
@@ -23,6 +26,7 @@ from starlette.routing import Route
 from keyledger import APIKey, InvalidArgument, KeyLedger
 from keyledger.adapters import fastapi, flask, litestar, starlette
 from keyledger.adapters.django import guard
+from keyledger.adapters.drf import APIKeyAuthentication
 
 
 def bearer(secret: str) -> list[tuple[str, str]]:
@@ -216,6 +220,27 @@ def test_django_finds_the_ledger_by_its_path_and_leaves_exempt_paths_open(
 def test_django_s_settings_are_checked(given: dict[str, Any], allowed: str) -> None:
     with override_settings(KEYLEDGER=given), pytest.raises(InvalidArgument, match=allowed):
         guard()
+
+
+def test_the_rest_framework_s_permission_asks_for_the_scopes_where_another_class_let_the_key_in(
+    shared: KeyLedger, keys: Keys
+) -> None:
+    class ByKey(APIKeyAuthentication):
+        """One that knows nothing of the view's scopes."""
+
+        def authenticate(self, request: Any) -> Any:
+            found = shared.verify(request.META["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
+            return AnonymousUser(), found.api_key
+
+    urls = ModuleType("urls")
+    view = django_service.Things.as_view(authentication_classes=(ByKey,))
+    urls.__dict__["urlpatterns"] = [path("things", view)]
+    django_service.scopes = ("things:read",)
+    with override_settings(KEYLEDGER={"LEDGER": shared}, ROOT_URLCONF=urls, MIDDLEWARE=[]):
+        send = by_wsgi(WSGIHandler())
+        statuses = [send("/things", bearer(each)).status for each in (keys.good, keys.wide, keys.narrow)]
+
+    assert statuses == [200, 200, 403]
 
 
 def test_the_rest_framework_answers_by_itself_where_no_handler_is_installed(shared: KeyLedger, keys: Keys) -> None:

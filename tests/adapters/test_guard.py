@@ -49,6 +49,18 @@ def test_a_ledger_may_be_opened_after_the_guard_is_made(shared: KeyLedger, keys:
     assert isinstance(ask(guard, (b"authorization", f"Bearer {keys.good}".encode())), APIKey)
 
 
+def test_scopes_that_are_made_at_each_request_do_not_fill_memory(shared: KeyLedger, keys: Keys) -> None:
+    guard, field = Guard(shared), (b"authorization", f"Bearer {keys.good}".encode())
+    first = ask(guard, field, scopes=("repo:0",))
+    assert ask(guard, field, scopes=("repo:0",)) is first
+
+    for number in range(1, 2000):
+        guard.refusals.of("insufficient_scope", (f"repo:{number}",))
+
+    again = ask(guard, field, scopes=("repo:0",))
+    assert (again == first, again is first) == (True, False)
+
+
 def test_a_closed_ledger_cannot_decide(new_database: Any) -> None:
     with KeyLedger.open(new_database()) as ledger:
         guard = Guard(ledger)
