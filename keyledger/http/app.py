@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from keyledger.domain.errors import KeyLedgerError
@@ -31,10 +31,11 @@ def application(ledger: KeyLedger, *, settings: HttpSettings | None = None) -> A
     settings = settings or HttpSettings()
     callers = Callers(ledger, settings)
     calls: list[BaseRoute] = [*KeyCalls(ledger, callers, settings).routes()]
+    versioned = Router([*calls, *HistoryCalls(ledger, callers).routes()], redirect_slashes=False)
     app = Starlette(
         routes=[
             *calls,
-            Mount("/v1", routes=[*calls, *HistoryCalls(ledger, callers).routes()]),
+            Mount("/v1", app=versioned),
             *OAuthCalls(ledger, callers, settings).routes(),
             *Health(ledger).routes(),
             Route("/openapi.json", _description, methods=["GET"]),

@@ -12,6 +12,7 @@ from keyledger.http.problems import Problem
 from keyledger.http.settings import HttpSettings
 
 ADDRESS_CHARACTERS, AGENT_CHARACTERS = 64, 512
+_LENGTH_DIGITS = 18
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +52,12 @@ def origin_of(request: Request) -> Origin:
 
 
 async def read_body(request: Request, settings: HttpSettings) -> bytes:
-    """The body. Raises Problem for one that is too long (413) or too slow (408)."""
+    """The body. Raises Problem for one that is too long (413), too slow (408) or compressed (415)."""
     limit_bytes = settings.body_limit_bytes
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > limit_bytes:
+    if _is_longer(request.headers.get("content-length", "0"), limit_bytes):
         raise _too_long(limit_bytes)
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise _compressed()
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             return await _received(request, limit_bytes)
@@ -74,6 +76,18 @@ async def _received(request: Request, limit_bytes: int) -> bytes:
             raise _too_long(limit_bytes)
         parts.append(part)
     return b"".join(parts)
+
+
+def _is_longer(length: str, limit_bytes: int) -> bool:
+    """Whether that is a number above the limit; Python reads none of thousands of digits, not even of zeros."""
+    digits = length.lstrip("0")
+    return digits.isdecimal() and (len(digits) > _LENGTH_DIGITS or int(digits) > limit_bytes)
+
+
+def _compressed() -> Problem:
+    detail = "A body is taken as it is, with no Content-Encoding."
+    headers = {"Accept-Encoding": "identity"}  # RFC 9110, section 15.5.16
+    return Problem(415, "unsupported_media_type", "Unsupported Media Type", detail, headers=headers)
 
 
 def _too_long(limit_bytes: int) -> Problem:

@@ -66,6 +66,7 @@ PROBLEMS = {
     "method_not_allowed": 405,
     "request_timeout": 408,
     "request_entity_too_large": 413,
+    "unsupported_media_type": 415,
     "too_many_requests": 429,
     "headers_too_large": 431,
     "internal_error": 500,

@@ -15,7 +15,7 @@ from keyledger.http.wire import DeletedObject, KeyObject, KeyPage
 JSON = "application/json"
 
 _EVERYWHERE = (431,)
-_BODY = (400, 408, 413)
+_BODY = (400, 408, 413, 415)
 _CALLER = (401, 403, 429, 503)
 
 

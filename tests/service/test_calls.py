@@ -33,6 +33,14 @@ def test_200_at_each_path_with_the_very_content_type(http: httpx.Client, subject
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("path", ["/api_keys/", "/api_keys/verify/", f"/api_keys/{UNKNOWN}/"])
+def test_a_slash_at_the_end_leads_nowhere_else(http: httpx.Client, path: str) -> None:
+    for below in ("", "/v1"):
+        answer = http.get(below + path, headers={"Host": "elsewhere.example"})
+        assert (answer.status_code, code_of(answer)) == (400, "bad_request")
+        assert "location" not in answer.headers
+
+
 def test_201_for_a_new_key_and_200_for_the_old_python_client(http: httpx.Client, subject: str) -> None:
     body = {"name": "a key", "subject": subject}
     assert http.post("/api_keys", json=body).status_code == 201

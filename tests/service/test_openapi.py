@@ -129,6 +129,9 @@ class Asked:
     def _spoil_413(self) -> None:
         self.settings = HttpSettings(body_limit_bytes=1)
 
+    def _spoil_415(self) -> None:
+        self.headers["Content-Encoding"] = "gzip"
+
     def _spoil_429(self) -> None:
         self.settings = HttpSettings(failures_per_minute=1)
         self.headers["Authorization"] = "Bearer sk_wrong"

@@ -26,7 +26,13 @@ def problem_of(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/v1", "/v1/nothing", "/v2/api_keys", "/oauth2/", "/api_keys_"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/nowhere", "/v1", "/v1/", "/v1/nothing", "/v1/audit/", "/v2/api_keys", "/oauth2/", "/api_keys_"),
+        "/health/live/",
+    ],
+)
 def test_404_for_an_unknown_path(http: httpx.Client, path: str) -> None:
     answer = http.get(path)
     assert (answer.status_code, problem_of(answer)["code"]) == (404, "resource_not_found")

@@ -30,6 +30,26 @@ def test_413_for_a_body_that_is_too_long_however_it_comes(http: httpx.Client) ->
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (413, "request_entity_too_large")
 
 
+def test_a_length_of_thousands_of_digits_is_read(owner: KeyLedger) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    calls: list[inside.Call] = [
+        ("POST", "/oauth2/revoke", {"headers": headers | {"Content-Length": length}, "content": b"token=x"})
+        for length in ("0" * 5000 + "7", "9" * 5000)
+    ]
+    statuses = [answer.status_code for answer in inside.answered(owner, HttpSettings(), *calls)]
+    assert statuses == [200, 413]
+
+
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br, gzip", 415), ("identity", 201), ("", 201)])
+def test_415_for_a_body_that_is_compressed(http: httpx.Client, subject: str, coding: str, status: int) -> None:
+    body = {"name": "a key", "subject": subject}
+    answer = http.post("/api_keys", json=body, headers={"Content-Encoding": coding})
+    assert answer.status_code == status
+    if status == 415:
+        assert answer.json()["errors"][0]["code"] == "unsupported_media_type"
+        assert answer.headers["accept-encoding"] == "identity"
+
+
 def test_431_for_headers_that_are_too_long_or_too_many(http: httpx.Client) -> None:
     assert http.get("/health/live", headers={"X-Long": "x" * 40_000}).status_code == 431
     assert http.get("/health/live", headers={f"X-{number}": "" for number in range(200)}).status_code == 431

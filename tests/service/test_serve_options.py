@@ -13,6 +13,15 @@ from service.test_serve import run
 
 pytestmark = pytest.mark.xdist_group("unusual_service")
 
+_HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SILENT = {
+    "nothing": b"",
+    "a letter of HTTP/1 or HTTP/2": b"P",
+    "a letter": b"G",
+    "the preface of HTTP/2": _HTTP_2,
+    "half a head of HTTP/2": _HTTP_2 + b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\x20\x01\0\0\0\0\1\x82",
+}
+
 _PATIENCE_SECONDS = 8  # less than what is waited for without the option
 
 
@@ -59,6 +68,26 @@ def test_a_head_that_does_not_end_is_cut_off(unusual: Service) -> None:
         assert not connection.recv(4096).startswith(b"HTTP/1.1 2")
         # An answer, where there is one, is the last thing before the end.
         assert connection.recv(4096) == b""
+
+
+@pytest.mark.parametrize("said", SILENT.values(), ids=SILENT.keys())
+def test_a_connection_that_says_nothing_of_use_is_cut_off(unusual: Service, said: bytes) -> None:
+    with connected(unusual) as connection:
+        connection.sendall(said)
+        while connection.recv(4096):
+            pass  # a time-out here would be a connection that is still open
+
+
+def test_413_for_a_length_over_the_limit_before_anything_of_the_body_came(
+    unusual: Service, headers: dict[str, str]
+) -> None:
+    with connected(unusual) as connection:
+        authorization = headers["Authorization"].encode()
+        connection.sendall(
+            b"POST /api_keys HTTP/1.1\r\nHost: service\r\nContent-Length: 1001\r\n"
+            b"Authorization: " + authorization + b"\r\n\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_body_that_does_not_end_is_408(unusual: Service, headers: dict[str, str]) -> None:
