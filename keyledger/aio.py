@@ -66,6 +66,7 @@ class AsyncLedger(AsyncActingLedger):
         *,
         audit: Audit,
         replay: Replay,
+        identify: Callable[..., Verification],
         status: Callable[[], Status],
         ping: Callable[[], None],
         close: Callable[[], None],
@@ -74,6 +75,7 @@ class AsyncLedger(AsyncActingLedger):
         self._parts = api_keys, verifier, threads
         self.audit = AsyncAudit(audit, threads)
         self.replay = AsyncReplay(replay, threads)
+        self.identify = threads.awaitable(identify)
         self.status = threads.awaitable(status)
         self.ping = threads.awaitable(ping)
         self.close = threads.awaitable(close)

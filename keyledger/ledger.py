@@ -18,6 +18,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.ids import parse_key_id
+from keyledger.domain.use import Use
 from keyledger.infrastructure import inspection, peppers, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
@@ -36,10 +37,12 @@ from keyledger.infrastructure.read_models.history import HistoryModel
 from keyledger.infrastructure.uses.store import ledger_id
 from keyledger.infrastructure.uses.use_recorder import RecorderOptions, UseRecorder
 from keyledger.memory import Memory
+from keyledger.possession import Possession
 from keyledger.replay import Replay
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
+from keyledger.verification import Verification
 
 
 class KeyLedger(ActingLedger):
@@ -63,6 +66,7 @@ class KeyLedger(ActingLedger):
         store = KeyStore(database, codec, self._worker.wake, unique_names=settings.unique_names)
         api_keys = APIKeys(store, views, ring, _now, self._memory.changes)
         verifier = self._memory.verifier(views, ring, self._recorder, api_keys.get)
+        self._possession = Possession(views, ring, self._recorder, api_keys.get)
         self.audit = Audit(HistoryView(database, codec), self._refresh_history)
         self.replay = Replay(database, codec, api_keys.get, flush=self._recorder.flush, clock=_now)
         super().__init__(api_keys, verifier, Threads(settings.max_connections))
@@ -151,10 +155,19 @@ class KeyLedger(ActingLedger):
             self._threads,
             audit=self.audit,
             replay=self.replay,
+            identify=self.identify,
             status=self.status,
             ping=self.ping,
             close=self.close,
         )
+
+    def identify(self, secret: str, *, use: Use | None = None) -> Verification:
+        """The key of a leaked secret, or of a credential's `sk_…`, active or not, without a use of it.
+
+        It is never `valid`: a key that `verify` would accept is `insufficient_scope`, as for a scope that no key
+        has, and that is on record. Never raises for a bad secret. Raises LedgerUnavailable.
+        """
+        return self._possession.identify(secret, use=use)
 
     def status(self) -> Status:
         """How the ledger is doing, in this process and in PostgreSQL. Raises LedgerUnavailable."""

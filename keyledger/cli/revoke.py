@@ -10,9 +10,7 @@ from keyledger.cli.tables import show_key
 from keyledger.cli.verify import REASONS, USE
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.secret import parse
-
-_NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
-"""Asked of a leaked secret, so that the check stands in the history as refused and not as the key's last use."""
+from keyledger.possession import plain_form
 
 
 @click.command()
@@ -44,9 +42,9 @@ def revoke(
 def _id_of(ledger: KeyLedger, secret: str) -> str:
     """The id of the key that the secret belongs to, active or not. Raises Refused, PepperUnavailable."""
     try:
-        found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=USE)
+        found = ledger.identify(secret, use=USE)
     except PepperUnavailable as error:
-        key_id = parse(secret)
+        key_id = parse(plain_form(secret))
         assert key_id is not None
         hint = f"; the secret names {key_id_text(key_id)}, which can be revoked by that id, unchecked"
         raise PepperUnavailable(f"{error}{hint}") from None

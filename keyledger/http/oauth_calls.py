@@ -13,7 +13,6 @@ from keyledger.api_key import APIKey
 from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import KeyNotFound
-from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential
 from keyledger.http.callers import Callers
 from keyledger.http.calls import origin_of, read_body
 from keyledger.http.problems import Problem, bad_request
@@ -29,8 +28,6 @@ POSSESSION = "keyledger:possession"
 
 FORM = "application/x-www-form-urlencoded"
 
-_NO_KEYS_SCOPE = ("POST /oauth2/revoke",)
-"""Asked of a secret, so that the check stands in the history as refused and not as the key's last use."""
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _REFRESH = "refresh_token"
 _JWT = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*", re.ASCII)
@@ -93,14 +90,12 @@ class OAuthCalls:
     async def revoke(self, request: Request) -> Response:
         """Revoke the key, or the credential, whose secret is shown; 200 also where there is none."""
         asked, origin = await self._asked(request), origin_of(request)
-        is_credential = asked.token.startswith(CREDENTIAL_PREFIX)
-        secret = of_credential(asked.token) if is_credential else asked.token
-        found = await self._ledger.aio.verify(secret, scopes=_NO_KEYS_SCOPE, use=origin.use())
+        found = await self._ledger.aio.identify(asked.token, use=origin.use())
         key = found.api_key
         if key is not None:
             holder = origin.actor(Actor(user_id=POSSESSION, credential_id=key.id))
             await self._revoke(key, holder)
-        elif found.code == "malformed" and (asked.token_type_hint == _REFRESH or _JWT.fullmatch(secret)):
+        elif found.code == "malformed" and (asked.token_type_hint == _REFRESH or _JWT.fullmatch(asked.token)):
             detail = "Only API keys' secrets can be revoked here, no session tokens and no refresh tokens."
             raise Problem(400, "unsupported_token_type", "Unsupported token type", detail)
         else:

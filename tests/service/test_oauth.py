@@ -169,6 +169,16 @@ class TestRevocation:
         nobody(key["secret"])
         assert http.get(f"/api_keys/{key['id']}").json()["last_used_at"] is None
 
+    @pytest.mark.parametrize("scope", ["*", "POST /oauth2/revoke"])
+    def test_it_is_none_whatever_the_key_s_scopes_cover(self, owner: KeyLedger, scope: str) -> None:
+        key = owner.api_keys.create(name="a key", subject="user_1", scopes=[scope])
+        (answer,) = inside.answered(owner, HttpSettings(), ("POST", "/oauth2/revoke", {"data": {"token": key.secret}}))
+        assert (answer.status_code, key.reload().revoked) == (200, True)
+        (attempt,) = owner.audit.history(api_key_id=key.id, event_types=["KeyUsed"], fresh=True).entries
+        assert attempt.details["outcome"] == "insufficient_scope"
+        owner.catch_up()
+        assert key.reload().last_used_at is None
+
     def test_an_expired_key_s_holder_revokes_it_too(
         self, http: httpx.Client, nobody: Callable[..., httpx.Response], create: Create
     ) -> None:

@@ -1,0 +1,64 @@
+"""Whose secret that is, asked by who holds it and must not thereby have used the key."""
+
+from collections.abc import Callable
+
+from keyledger.api_key import APIKey, api_key
+from keyledger.domain.digest import Peppers
+from keyledger.domain.errors import InvalidArgument
+from keyledger.domain.ids import halves
+from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
+from keyledger.domain.use import Outcome, Use
+from keyledger.infrastructure.key_view import KeyView, KeyViews
+from keyledger.infrastructure.uses.use_recorder import UseRecorder
+from keyledger.verification import Verification
+
+_NO_USE = Use()
+
+
+class Possession:
+    """Finds keys by their secrets, and accepts none.
+
+    Always from PostgreSQL: it is asked seldom, and what follows, a revocation, has to go there too.
+    """
+
+    def __init__(
+        self, views: KeyViews, peppers: Peppers, recorder: UseRecorder, get: Callable[[str], APIKey]
+    ) -> None:
+        """`get` is how the keys that are found are reloaded."""
+        self._views = views
+        self._peppers = peppers
+        self._recorder = recorder
+        self._get = get
+
+    def identify(self, secret: object, *, use: Use | None = None) -> Verification:
+        """The key of a secret, or of a credential's `sk_…`, active or not; for who has found a leaked one.
+
+        As a verification for a scope that no key has, not even by `*`: it is never `valid` and no use of the key,
+        but on record as a refused attempt. Never raises for a bad secret. Raises LedgerUnavailable.
+        """
+        if use is not None and not isinstance(use, Use):
+            raise InvalidArgument("use", "a Use or None")
+        text = plain_form(secret)
+        key_id = parse(text)
+        if key_id is None:
+            return Verification.of("malformed")
+        view, digest = self._views.find_with_digest(key_id) or (None, None)
+        right = self._peppers.matches(digest, key_id, text)
+        if view is None:
+            return Verification.of("not_found")
+        outcome = _outcome(view) if right else "not_found"
+        self._recorder.record(*halves(key_id), outcome, use or _NO_USE)
+        return Verification.of(outcome, api_key(view, self._get) if right else None)
+
+
+def plain_form(secret: object) -> str:
+    """The secret as every key's is written, whatever it is shown with; nothing for what is no text."""
+    if not isinstance(secret, str):
+        return ""
+    return of_credential(secret) if secret.startswith(CREDENTIAL_PREFIX) else secret
+
+
+def _outcome(view: KeyView) -> Outcome:
+    if view.revoked_at is not None:
+        return "revoked"
+    return "expired" if view.expired else "insufficient_scope"
