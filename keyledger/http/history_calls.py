@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.actor import Actor
 from keyledger.http.callers import Callers
 from keyledger.http.history_query import history_arguments, past_moment
@@ -78,11 +79,11 @@ class HistoryCalls:
         return Answer(EntryPage(entries=entries, next_cursor=page.next_cursor, end_cursor=page.end_cursor))
 
     async def replay(self, request: Request) -> Response:
-        """A key as it was at a moment; 404 where it did not exist then."""
+        """A key as it was at a moment; 404 where it did not exist then, and for a credential."""
         await self._callers.service(request, AUDIT)
         moment = past_moment(request.scope["query_string"])
         key = await self._ledger.aio.replay.key_as_of(request.path_params["id"], moment)
-        if key is None:
+        if key is None or key.subject == CREDENTIALS:
             raise not_found("No API key had this id then.")
         return Answer(key_object(key))
 

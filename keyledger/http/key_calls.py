@@ -66,6 +66,7 @@ class KeyCalls:
         made = await self._keys(caller).create(
             **msgspec.structs.asdict(wanted), idempotency_key=_idempotency_key(request, caller)
         )
+        _check_repeated(caller, made)
         old = (caller.origin.user_agent or "").startswith(_OLD_PYTHON)
         return Answer(key_object(made, secret=made.secret), status_code=200 if old else 201)
 
@@ -185,6 +186,14 @@ def _check_subject(caller: Caller, subject: str) -> None:
         raise Problem(
             403, "forbidden", "Forbidden", "The subject is neither the user nor the active organization."
         )
+
+
+def _check_repeated(caller: Caller, made: APIKey) -> None:
+    """Raise Problem where a key that was made before has gone to somebody whose keys the caller does not see."""
+    is_seen = caller.subjects is None or made.subject in caller.subjects
+    if made.secret_already_issued and (made.subject == CREDENTIALS or not is_seen):
+        detail = "The key of this Idempotency-Key belongs to another subject now."
+        raise Problem(409, "idempotency_conflict", "Conflict", detail)
 
 
 def _idempotency_key(request: Request, caller: Caller) -> str | None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from service import ask
 from service.client import Client, Refused
+
+from keyledger import KeyLedger, credentials
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -79,6 +82,22 @@ def test_the_session_s_cookie_serves_to_read_and_for_nothing_else(
         assert with_cookie.post("/api_keys", json={"name": "another"}).status_code == 401
 
 
+def test_the_session_s_cookie_is_not_looked_at_beside_another_authorization(
+    service: Any, session_token: Callable[..., str], ada: str
+) -> None:
+    cookie = {"Cookie": f"__session={session_token(ada)}"}
+    assert ask.get(f"{service.url}/api_keys", headers=cookie).status_code == 200
+    for other in ("Basic YTpi", "Bearer", ""):
+        assert ask.get(f"{service.url}/api_keys", headers=cookie | {"Authorization": other}).status_code == 401
+
+
+def test_no_credential_comes_in_the_session_s_cookie(service: Any, credential: str) -> None:
+    for path in ("/api_keys?subject=user_1", "/v1/audit"):
+        for name in ("__session", "__session_abc"):
+            answer = ask.get(f"{service.url}{path}", headers={"Cookie": f"{name}={credential}"})
+            assert (answer.status_code, credential in answer.text) == (401, False)
+
+
 def test_clerk_js_with_a_proxy_url_asks_with_two_slashes(clerk_js: Client) -> None:
     clerk_js("getAll", {})
     assert clerk_js("seen")[-1] == "GET /fapi//api_keys"
@@ -104,6 +123,35 @@ def test_clerk_js_has_errors_that_it_can_show(clerk_js: Client) -> None:
     with pytest.raises(Refused) as refused:
         clerk_js("revoke", {"apiKeyID": UNKNOWN})
     assert (refused.value.status, refused.value.code) == (404, "api_key_not_found")
+
+
+def test_a_create_that_is_repeated_shows_no_key_that_has_gone_to_somebody_else(
+    hers: httpx.Client, http: httpx.Client, new_subject: Callable[[str], str]
+) -> None:
+    body, once = {"name": "a key"}, {"Idempotency-Key": "hers"}
+    key = hers.post("/api_keys", json=body, headers=once).json()
+    assert hers.post("/api_keys", json=body, headers=once).json()["id"] == key["id"]
+    moved = {"subject": new_subject("org"), "claims": {"private": "theirs"}}
+    assert http.patch(f"/api_keys/{key['id']}", json=moved).status_code == 200
+    answer = hers.post("/api_keys", json=body, headers=once)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "idempotency_conflict")
+    assert "theirs" not in answer.text
+    assert moved["subject"] not in answer.text
+
+
+def test_an_idempotency_key_of_a_user_and_one_of_a_credential_are_two(
+    browser: Callable[[str], httpx.Client], session_token: Callable[..., str], owner: KeyLedger
+) -> None:
+    _, secret = credentials.create(owner.api_keys, name="Billing", scopes=["keys:write"])
+    _, other_secret = credentials.create(owner.api_keys, name="Billing", scopes=["keys:write"])
+    ada = "user_of_idempotency"
+    body, once = {"name": "a key", "subject": ada, "created_by": ada}, {"Idempotency-Key": "the same"}
+    hers = browser(session_token(ada)).post("/api_keys", json={"name": "a key"}, headers=once).json()
+    made = [browser(each).post("/api_keys", json=body, headers=once) for each in (secret, other_secret, secret)]
+    assert [answer.status_code for answer in made] == [201, 201, 201]
+    ids = [answer.json()["id"] for answer in made]
+    assert ids[0] == ids[2]
+    assert len({*ids, hers["id"]}) == 3
 
 
 def test_a_foreign_key_s_id_is_answered_exactly_as_an_unknown_one(

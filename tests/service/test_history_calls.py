@@ -184,6 +184,20 @@ class TestReplay:
         answer = http.get(path, params={"at": deleted["position"]})
         assert (answer.status_code, answer.json()["code"]) == (404, "api_key_not_found")
 
+    def test_404_for_a_credential_as_for_what_never_was(
+        self, http: httpx.Client, owner: KeyLedger
+    ) -> None:
+        key, _ = credentials.create(owner.api_keys, name="Billing", scopes=["keys:read"])
+        (created,) = entries(http, api_key_id=key.id)
+        assert (created["subject"], created["details"]["name"]) == (credentials.SUBJECT, "Billing")
+        bodies = []
+        for api_key_id in (key.id, UNKNOWN):
+            path, at = f"/v1/replay/api_keys/{api_key_id}", {"at": created["position"]}
+            answer = http.get(path, params=at, headers={"X-Request-Id": "same"})
+            assert answer.status_code == 404
+            bodies.append(answer.json())
+        assert bodies[0] == bodies[1]
+
     def test_404_where_there_was_no_key_then(self, http: httpx.Client, create: Create) -> None:
         before = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
         for api_key_id, at in ((create()["id"], before), (create()["id"], "0"), (UNKNOWN, "0"), (UNKNOWN, before)):
