@@ -11,7 +11,7 @@ from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential
 from keyledger.http.calls import Origin, origin_of
 from keyledger.http.failures import Failures
 from keyledger.http.frontend import actor_of, own_subjects
-from keyledger.http.problems import Problem, too_many
+from keyledger.http.problems import Problem, bad_request, too_many
 from keyledger.http.settings import HttpSettings
 from keyledger.ledger import KeyLedger
 from keyledger.verification import Verification
@@ -46,12 +46,13 @@ class Callers:
     async def caller(self, request: Request, scope: str) -> Caller:
         """Who calls, where that is allowed the scope, if it is a service. Raises Problem, LedgerUnavailable."""
         origin = origin_of(request)
-        token = _bearer(request) or (self._authenticator and _session_cookie(request))
+        bearer = _bearer(request)
+        if bearer and bearer.startswith(CREDENTIAL_PREFIX):
+            return await self._of_credential(bearer, origin, scope)
+        token = bearer or (self._authenticator and _session_cookie(request))
         if not token:
             raise _missing()
-        if token.startswith(CREDENTIAL_PREFIX):
-            return await self._of_credential(token, origin, scope)
-        if self._authenticator is None:
+        if self._authenticator is None or token.startswith(CREDENTIAL_PREFIX):  # no cookie holds a credential
             raise self._refused(origin)
         actor = await actor_of(self._authenticator, token)
         if actor is None:
@@ -99,7 +100,11 @@ class Callers:
 
 
 def _bearer(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    """The token; None where there is none. Raises Problem where it would not be clear which is meant."""
+    lines = request.headers.getlist("authorization")
+    if len(lines) > 1:
+        raise bad_request("Invalid 'Authorization': it is there twice.", "Authorization")
+    scheme, _, token = (lines or [""])[0].partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 

@@ -3,8 +3,13 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address
+
+from keyledger.forwarded import parse
 
 SPAN_SECONDS = 60.0
+
+_HOST_BITS = 64
 
 
 class Failures:
@@ -21,10 +26,13 @@ class Failures:
         return len(self._found)
 
     def count(self, source: str) -> int | None:
-        """Take note of one more; the seconds to wait where that is too many, else None."""
+        """Take note of one more; the seconds to wait where that is too many, else None.
+
+        An IPv6 address counts as its network of 64 bits, all of which one client may have.
+        """
         if not self._limit:
             return None
-        now = self._clock()
+        now, source = self._clock(), _network(source)
         began, count = self._found.pop(source, (now, 0))
         if now - began >= SPAN_SECONDS:
             began, count = now, 0
@@ -32,3 +40,10 @@ class Failures:
         if len(self._found) > self._sources:
             self._found.popitem(last=False)
         return max(1, math.ceil(began + SPAN_SECONDS - now)) if count >= self._limit else None
+
+
+def _network(source: str) -> str:
+    address = parse(source)
+    if not isinstance(address, IPv6Address):
+        return source
+    return f"{IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS)}/{128 - _HOST_BITS}"

@@ -154,6 +154,16 @@ def test_an_idempotency_key_of_a_user_and_one_of_a_credential_are_two(
     assert len({*ids, hers["id"]}) == 3
 
 
+def test_a_user_s_id_may_be_a_credential_s_without_sharing_its_idempotency_keys(
+    browser: Callable[[str], httpx.Client], session_token: Callable[..., str], owner: KeyLedger
+) -> None:
+    key, secret = credentials.create(owner.api_keys, name="Billing", scopes=["keys:write"])
+    body, once = {"name": "a key", "subject": key.id}, {"Idempotency-Key": "the same"}
+    made = browser(secret).post("/api_keys", json=body | {"created_by": key.id}, headers=once).json()
+    hers = browser(session_token(key.id)).post("/api_keys", json=body, headers=once)
+    assert (hers.status_code, hers.json()["id"] == made["id"]) == (201, False)
+
+
 def test_a_foreign_key_s_id_is_answered_exactly_as_an_unknown_one(
     hers: httpx.Client, create: Callable[..., dict[str, Any]]
 ) -> None:

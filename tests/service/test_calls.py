@@ -41,6 +41,15 @@ def test_a_slash_at_the_end_leads_nowhere_else(http: httpx.Client, path: str) ->
         assert "location" not in answer.headers
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_400_for_two_credentials_of_which_nobody_knows_which_is_meant(
+    service: Any, credential: str, swapped: bool
+) -> None:
+    lines = [("Authorization", f"Bearer {credential}"), ("Authorization", "Bearer sk_wrong")]
+    answer = ask.get(f"{service.url}/api_keys?subject=user_1", headers=lines[::-1] if swapped else lines)
+    assert (answer.status_code, code_of(answer)) == (400, "bad_request")
+
+
 def test_201_for_a_new_key_and_200_for_the_old_python_client(http: httpx.Client, subject: str) -> None:
     body = {"name": "a key", "subject": subject}
     assert http.post("/api_keys", json=body).status_code == 201

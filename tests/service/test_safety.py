@@ -190,6 +190,22 @@ def test_the_table_of_failures_is_bounded_and_forgets_after_a_minute() -> None:
     assert failures.count("9999") is None
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:0:0:1", True),
+        ("2001:db8::1", "[2001:DB8::2]:443", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:203.0.113.1", "::ffff:203.0.113.2", False),
+        ("203.0.113.1", "203.0.113.2", False),
+    ],
+)
+def test_failures_are_counted_by_ipv6_network_and_by_ipv4_address(one: str, other: str, are_one: bool) -> None:
+    failures = Failures(limit=1, sources=100, clock=lambda: 0.0)
+    assert failures.count(one) is None
+    assert (failures.count(other) is not None) is are_one
+
+
 def test_it_can_be_mounted_in_a_service_s_own_application(owner: KeyLedger, credential: str) -> None:
     outer = Starlette(routes=[Mount("/keys", application(owner))])
 
