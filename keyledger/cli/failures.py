@@ -14,7 +14,7 @@ from keyledger import (
     KeyRevokedError,
     RebuildRefused,
 )
-from keyledger.cli.output import OutputFailed, complain, printable
+from keyledger.cli.output import OutputClosed, OutputFailed, complain, printable
 
 REFUSED, USAGE, UNAVAILABLE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 1, 2, 3, 130, 141, 143
 
@@ -84,6 +84,8 @@ def _described(error: Exception) -> tuple[str, str, str | None, int]:
             return kind, message, error.param, USAGE
         case KeyNotFound() | KeyRevokedError() | IdempotencyConflict() | InvalidAPIKey() | RebuildRefused():
             return kind, str(error), None, REFUSED
+        case OutputClosed():
+            return kind, str(error), None, PIPE_CLOSED
         case KeyLedgerError() | OutputFailed() | OSError():
             return kind, str(error), None, UNAVAILABLE
     return "InternalError", f"a defect of keyledger: {kind}: {error}", None, UNAVAILABLE

@@ -6,6 +6,7 @@ import click
 
 from keyledger import APIKey
 from keyledger.cli.delete import delete
+from keyledger.cli.only_now import shown_only_now
 from keyledger.cli.options import Duration, Globals, JSONValue, acting, as_user, global_options, opened
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.revoke import revoke
@@ -51,7 +52,8 @@ def create(
             type=kind, seconds_until_expiration=expires_in, claims=claims and claims[0], **fields
         )
         # Before the ledger closes: should that fail, the secret is out all the same.
-        _show_created(key, as_json=target.json)
+        with shown_only_now(key):
+            _show_created(key, as_json=target.json)
 
 
 @keys.command("list")

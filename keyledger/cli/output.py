@@ -27,7 +27,7 @@ _NARROWEST = 76
 
 
 class OutputClosed(Exception):
-    """Whoever read stdout has gone."""
+    """Whoever read stdout has gone; with a message where that must be known."""
 
 
 class OutputFailed(Exception):

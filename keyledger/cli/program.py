@@ -33,8 +33,8 @@ class Program(click.Group):
             if any(secret.occurs_in(argument) for argument in arguments):
                 raise click.UsageError(_ON_COMMAND_LINE)  # noqa: TRY301
             code = super().main(arguments, *more, **extra) or 0
-        except OutputClosed:
-            code = PIPE_CLOSED
+        except OutputClosed as error:
+            code = report(error, as_json="--json" in arguments) if str(error) else PIPE_CLOSED
         except (click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
         except Exception as error:

@@ -129,7 +129,9 @@ def _pem_key(pem: str | bytes) -> tuple[Any, str]:
         return key, _CURVES[key.curve.name]
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key, "EdDSA"
-    raise InvalidArgument("public_key", "a public key in PEM: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519")
+    raise InvalidArgument(
+        "public_key", "a public key in PEM: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519"
+    )
 
 
 def _jwks_keys(document: object) -> Any:

@@ -203,5 +203,7 @@ def _idempotency_key(request: Request, caller: Caller) -> str | None:
         return None
     if not 1 <= len(given) <= 255:
         raise bad_request("Invalid 'Idempotency-Key': 1 to 255 characters.", "Idempotency-Key")
-    whose = caller.actor.credential_id or f"user:{caller.actor.user_id}"  # whose id may be one that credentials have
+    whose = (
+        caller.actor.credential_id or f"user:{caller.actor.user_id}"
+    )  # whose id may be one that credentials have
     return "http:" + hashlib.sha256(f"{whose}\n{given}".encode()).hexdigest()

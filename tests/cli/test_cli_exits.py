@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keyledger import InvalidArgument, KeyRevokedError, LedgerUnavailable
+from keyledger import InvalidArgument, KeyLedger, KeyRevokedError, LedgerUnavailable, credentials
 from keyledger.cli.failures import report
 from keyledger.domain import secret
 from keyledger.domain.ids import new_uuid
@@ -19,6 +19,8 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 LIST = ("keys", "list", "--subject", "org_1")
+KEY = ("keys", "create", "--name", "Deployments", "--subject", "org_1")
+CREDENTIAL = ("credentials", "create", "--name", "Billing", "--scopes", "keys:read")
 NOWHERE = "host=127.0.0.1 port=1 dbname=nowhere connect_timeout=2"
 
 
@@ -89,6 +91,37 @@ def test_output_that_cannot_be_written_is_an_error(start: Start, here: str, argu
     assert process.returncode == 3
     assert b"No space left" in stderr
     assert b"Traceback" not in stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("creating", "subject", "code"),
+    [
+        (KEY, "org_1", 3),
+        ((*KEY, "--json"), "org_1", 141),
+        (CREDENTIAL, credentials.SUBJECT, 141),
+        ((*CREDENTIAL, "--json"), credentials.SUBJECT, 3),
+    ],
+    ids=["a key, full", "a key, nobody reads", "a credential, nobody reads", "a credential, full"],
+)
+def test_a_secret_that_does_not_arrive_leaves_the_id_to_revoke(
+    start: Start, here: str, ledger: KeyLedger, creating: tuple[str, ...], subject: str, code: int
+) -> None:
+    if code == 3:
+        writing = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reading, writing = os.pipe()
+        os.close(reading)
+    process = start(*creating, stdout=writing)
+    os.close(writing)
+
+    _, stderr = process.communicate()
+
+    (key,) = ledger.api_keys.get_all(subject=subject).data
+    message = json.loads(stderr)["error"]["message"] if "--json" in creating else stderr.decode()
+    assert process.returncode == code
+    assert f"{key.id} was created and its secret is lost" in message
+    assert len(stderr.splitlines()) == 1
 
 
 def test_an_interrupt_is_130_and_quiet(start: Start, here: str) -> None:

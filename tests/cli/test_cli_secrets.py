@@ -9,7 +9,7 @@ import pytest
 from cli.terminal import Terminal
 from click.testing import Result
 
-from keyledger import KeyLedger, credentials
+from keyledger import KeyLedger
 from keyledger.domain import secret
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import parse_key_id
@@ -164,13 +164,6 @@ def test_the_check_of_a_leaked_secret_is_no_use_of_the_key(
     ]
     assert [use.outcome for use in attempts] == ["insufficient_scope"]
     assert ledger.api_keys.get(key["id"]).last_used_at is None
-
-
-def test_a_leaked_credential_revokes_itself(ask: Ask, ledger: KeyLedger) -> None:
-    key, leaked = credentials.create(ledger.api_keys, name="Billing", scopes=["keys:read"])
-
-    assert ask("keys", "revoke", "--secret-stdin", stdin=leaked)["id"] == key.id
-    assert ledger.api_keys.get(key.id).revoked
 
 
 def test_a_leaked_secret_of_a_revoked_key_changes_nothing(ask: Ask, created: Created) -> None:

@@ -184,9 +184,7 @@ class TestReplay:
         answer = http.get(path, params={"at": deleted["position"]})
         assert (answer.status_code, answer.json()["code"]) == (404, "api_key_not_found")
 
-    def test_404_for_a_credential_as_for_what_never_was(
-        self, http: httpx.Client, owner: KeyLedger
-    ) -> None:
+    def test_404_for_a_credential_as_for_what_never_was(self, http: httpx.Client, owner: KeyLedger) -> None:
         key, _ = credentials.create(owner.api_keys, name="Billing", scopes=["keys:read"])
         (created,) = entries(http, api_key_id=key.id)
         assert (created["subject"], created["details"]["name"]) == (credentials.SUBJECT, "Billing")

@@ -107,7 +107,9 @@ def test_a_file_that_takes_another_s_place_at_the_same_size_and_time_is_read(tmp
 )
 def test_a_key_that_is_not_for_signatures_is_none(tmp_path: Path, about: dict[str, Any]) -> None:
     path = tmp_path / "jwks.json"
-    path.write_text(json.dumps({"keys": [{**jwk("one"), "use": "sig", "key_ops": ["verify"]}, jwk("two") | about]}))
+    path.write_text(
+        json.dumps({"keys": [{**jwk("one"), "use": "sig", "key_ops": ["verify"]}, jwk("two") | about]})
+    )
     sessions = JWTSessions(jwks_file=path)
     assert sessions(token(kid="one"))
     assert sessions(token(kid="two")) is None

@@ -172,7 +172,9 @@ class TestRevocation:
     @pytest.mark.parametrize("scope", ["*", "POST /oauth2/revoke"])
     def test_it_is_none_whatever_the_key_s_scopes_cover(self, owner: KeyLedger, scope: str) -> None:
         key = owner.api_keys.create(name="a key", subject="user_1", scopes=[scope])
-        (answer,) = inside.answered(owner, HttpSettings(), ("POST", "/oauth2/revoke", {"data": {"token": key.secret}}))
+        (answer,) = inside.answered(
+            owner, HttpSettings(), ("POST", "/oauth2/revoke", {"data": {"token": key.secret}})
+        )
         assert (answer.status_code, key.reload().revoked) == (200, True)
         (attempt,) = owner.audit.history(api_key_id=key.id, event_types=["KeyUsed"], fresh=True).entries
         assert attempt.details["outcome"] == "insufficient_scope"
