@@ -92,7 +92,7 @@ def serve(plan: Plan) -> None:
 
 
 def _stop_seconds(plan: Plan) -> int:
-    """What the slowest request may take that has begun, and to close the ledger; a worker that takes longer is killed."""
+    """The most that a request which has begun may take, and closing the ledger; what is slower is killed."""
     return math.ceil(2 * plan.read_timeout_seconds + plan.database_timeout_seconds) + _CLOSING_SECONDS
 
 
