@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from keyledger.api_key import APIKey, api_key
 from keyledger.domain.digest import Peppers
-from keyledger.domain.errors import InvalidArgument
+from keyledger.domain.errors import InvalidArgument, LedgerUnavailable
 from keyledger.domain.ids import halves
 from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
 from keyledger.domain.use import Outcome, Use
@@ -42,8 +42,10 @@ class Possession:
         key_id = parse(text)
         if key_id is None:
             return Verification.of("malformed")
-        view, digest = self._views.find_with_digest(key_id) or (None, None)
-        right = self._peppers.matches(digest, key_id, text)
+        found = self._views.fill(key_id)
+        if found.server is None:
+            raise LedgerUnavailable("PostgreSQL answers as a standby, which may not have heard of the key")
+        view, right = found.view, self._peppers.matches(found.digest, key_id, text)
         if view is None:
             return Verification.of("not_found")
         outcome = _outcome(view) if right else "not_found"
