@@ -17,6 +17,8 @@ from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_AS_USER = "Who acts, recorded with the event; without it nobody is."
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
 _POSITION = re.compile(r"@?(\d{1,30})", re.ASCII)
@@ -76,7 +78,7 @@ def global_options(command: F) -> F:
 
 def as_user(command: F) -> F:
     """Accept --as-user."""
-    return click.option("--as-user", metavar="USER_ID", help="Who acts, recorded with the event.")(command)
+    return click.option("--as-user", metavar="USER_ID", help=_AS_USER)(command)
 
 
 def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:

@@ -5,19 +5,23 @@ import click
 from keyledger import KeyLedger, PepperUnavailable
 from keyledger.cli.failures import Refused
 from keyledger.cli.options import Globals, acting, as_user, global_options, opened
+from keyledger.cli.output import moment, show
 from keyledger.cli.stdin_secret import read_secret
 from keyledger.cli.tables import show_key
 from keyledger.cli.verify import REASONS, USE
 from keyledger.domain.ids import key_id_text
-from keyledger.domain.secret import parse
+from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
 
 _NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
 """Asked of a leaked secret, so that the check stands in the history as refused and not as the key's last use."""
+_REVOKED = "Revoked; no process accepts it later than a second (its lease_seconds) from now."
+_BEFORE = "It was revoked before, at {}; nothing was changed, the reason neither."
+_NO_SECRET = "stdin must hold the secret alone: ak_ or sk_ and 71 characters, without 'Bearer'"
 
 
 @click.command()
 @click.argument("api_key_id", metavar="ID", required=False)
-@click.option("--secret-stdin", is_flag=True, help="Revoke the key whose secret stands on stdin.")
+@click.option("--secret-stdin", is_flag=True, help="Revoke the key or credential whose secret stands on stdin.")
 @click.option("--reason", metavar="TEXT", help="At most 1,024 characters.")
 @as_user
 @global_options
@@ -25,10 +29,11 @@ _NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
 def revoke(
     target: Globals, *, api_key_id: str | None, secret_stdin: bool, reason: str | None, as_user: str | None
 ) -> None:
-    """Revoke a key, for ever. A second time changes nothing.
+    """Revoke a key, for ever. A second time changes nothing, the reason neither.
 
     With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`. The secret is checked first,
-    which the key's history shows as a refused attempt by the "keyledger command line".
+    which the key's history shows as a refused attempt by the "keyledger command line". A service credential's (sk_…)
+    revokes that credential.
     """
     if (api_key_id is None) is not secret_stdin:
         raise click.UsageError("give either a key's ID or --secret-stdin", click.get_current_context())
@@ -37,12 +42,16 @@ def revoke(
         if secret is not None:
             api_key_id = _id_of(ledger, secret)
         assert api_key_id is not None
-        key = acting(ledger, as_user).api_keys.revoke(api_key_id, revocation_reason=reason)
+        key, is_new = acting(ledger, as_user).api_keys.revoke_once(api_key_id, revocation_reason=reason)
+    if not target.json:
+        show(_REVOKED if is_new else _BEFORE.format(moment(key.updated_at)), "")
     show_key(key, as_json=target.json)
 
 
 def _id_of(ledger: KeyLedger, secret: str) -> str:
     """The id of the key that the secret belongs to, active or not. Raises Refused, PepperUnavailable."""
+    if secret.startswith(CREDENTIAL_PREFIX):
+        secret = of_credential(secret)
     try:
         found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=USE)
     except PepperUnavailable as error:
@@ -51,5 +60,6 @@ def _id_of(ledger: KeyLedger, secret: str) -> str:
         hint = f"; the secret names {key_id_text(key_id)}, which can be revoked by that id, unchecked"
         raise PepperUnavailable(f"{error}{hint}") from None
     if found.api_key is None:
-        raise Refused(f"nothing was revoked: {REASONS[found.code]}")
+        reason = _NO_SECRET if found.code == "malformed" else REASONS[found.code]
+        raise Refused(f"nothing was revoked: {reason}")
     return found.api_key.id
