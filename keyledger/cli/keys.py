@@ -6,7 +6,16 @@ import click
 
 from keyledger import APIKey
 from keyledger.cli.delete import delete
-from keyledger.cli.options import Duration, Globals, JSONValue, acting, as_user, global_options, opened
+from keyledger.cli.options import (
+    Duration,
+    Globals,
+    JSONValue,
+    acting,
+    as_user,
+    global_options,
+    opened,
+    warn_of_pepper,
+)
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.revoke import revoke
 from keyledger.cli.tables import key_details, key_table, show_key
@@ -52,6 +61,7 @@ def create(
         )
         # Before the ledger closes: should that fail, the secret is out all the same.
         _show_created(key, as_json=target.json)
+        warn_of_pepper(ledger)
 
 
 @keys.command("list")

@@ -63,9 +63,12 @@ def status(target: Globals) -> None:
     table.add_row("sequencer", plain(_sequencer(found.sequencer)))
     for each in found.projections:
         table.add_row(f"read model {each.name}", plain(_projection(each), "red" if each.stopped else ""))
+    for problem in found.problems:
+        table.add_row("problem", plain(problem, "red"))
     table.add_row("health", plain(found.health, "green" if found.health == "ok" else "red"))
-    table.add_row("last flush", plain(moment(store.last_flush_at)))
-    table.add_row("pepper", plain(_NO_PEPPER if found.pepper == "none" else found.pepper))
+    table.add_row("last flush of uses", plain(moment(store.last_flush_at)))
+    unpeppered = found.pepper == "none" and not found.missing_peppers
+    table.add_row("pepper", plain(_NO_PEPPER if unpeppered else found.pepper))
     show(table)
 
 
@@ -94,6 +97,7 @@ def _as_json(found: Status) -> dict[str, object]:
         "outbox": found.store.outbox,
         "last_flush_at": found.store.last_flush_at,
         "pepper": found.pepper,
+        "missing_peppers": found.missing_peppers,
         "health": found.health,
         "problems": found.problems,
         "sequencer": found.sequencer,

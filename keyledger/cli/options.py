@@ -97,6 +97,14 @@ def opened(wanted: Globals) -> Iterator[KeyLedger]:
         yield ledger
 
 
+def warn_of_pepper(ledger: KeyLedger) -> None:
+    """Say that a key is made without a pepper, where others have one: it was meant to have it too, perhaps."""
+    found = ledger.status()
+    if found.pepper == "none" and found.missing_peppers:
+        named = ", ".join(map(repr, found.missing_peppers))
+        complain(f"keyledger: made without a pepper, though other keys have one ({named}): set KEYLEDGER_PEPPERS")
+
+
 @contextmanager
 def options_called(**names: str) -> Iterator[None]:
     """Where arguments have options of other names than elsewhere, by argument."""

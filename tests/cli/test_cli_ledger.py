@@ -60,6 +60,35 @@ def test_status_says_what_it_means_that_there_is_no_pepper(run: Run, monkeypatch
     assert [line for line in with_one.splitlines() if line.split() == ["pepper", "p1"]]
 
 
+def test_status_names_a_pepper_that_live_keys_need_and_advises_no_new_one(
+    run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYLEDGER_PEPPERS", f"2030:{base64.b64encode(b'p' * 32).decode()}")
+    ask("keys", "create", "--name", "a key", "--subject", "org_1")
+    monkeypatch.delenv("KEYLEDGER_PEPPERS")
+
+    status, shown = ask("status"), run("status").stdout
+
+    assert (status["health"], status["missing_peppers"], status["pepper"]) == ("degraded", ["2030"], "none")
+    assert "was not given ('2030')" in status["problems"][0]
+    assert status["problems"][0] in shown
+    assert "openssl" not in shown
+
+
+def test_a_key_that_is_made_without_the_pepper_of_others_is_told_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = ("keys", "create", "--name", "a key", "--subject", "org_1", "--json")
+    first = run(*new)
+    monkeypatch.setenv("KEYLEDGER_PEPPERS", f"2030:{base64.b64encode(b'p' * 32).decode()}")
+    second = run(*new)
+    monkeypatch.delenv("KEYLEDGER_PEPPERS")
+    third = run(*new)
+
+    assert (first.stderr, second.stderr, third.exit_code) == ("", "", 0)
+    assert "without a pepper, though other keys have one ('2030')" in third.stderr
+
+
 def test_an_embedded_ledger_is_migrated_announced_once_and_has_a_pepper_of_its_own(
     run: Run, tmp_path: Path
 ) -> None:
