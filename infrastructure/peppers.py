@@ -39,7 +39,10 @@ def check(database: Database, peppers: Peppers) -> None:
 
 
 def missing(database: Database, peppers: Peppers) -> tuple[str, ...]:
-    """The ids of the peppers that live keys need and this process was not given; none where a second is too short."""
+    """The ids of the peppers that live keys need and this process was not given.
+
+    None where a second is too short to tell.
+    """
     parameters = {"given": list(peppers.fingerprints())}
 
     def find(connection: DeadlineConnection) -> tuple[str, ...]:

@@ -97,6 +97,13 @@ def opened(wanted: Globals) -> Iterator[KeyLedger]:
         yield ledger
 
 
+def note_commas(scopes: tuple[str, ...]) -> None:
+    """Say which scopes hold a comma: two were meant, perhaps."""
+    for scope in scopes:
+        if "," in scope:
+            complain(f"keyledger: the scope {scope!a} holds a comma; for two scopes give --scope twice")
+
+
 def warn_of_pepper(ledger: KeyLedger) -> None:
     """Say that a key is made without a pepper, where others have one: it was meant to have it too, perhaps."""
     found = ledger.status()

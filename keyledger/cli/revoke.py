@@ -16,7 +16,7 @@ _NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
 """Asked of a leaked secret, so that the check stands in the history as refused and not as the key's last use."""
 _REVOKED = "Revoked; no process accepts it later than a second (its lease_seconds) from now."
 _BEFORE = "It was revoked before, at {}; nothing was changed, the reason neither."
-_NO_SECRET = "stdin must hold the secret alone: ak_ or sk_ and 71 characters, without 'Bearer'"
+_MALFORMED = "stdin must hold the secret alone: ak_ or sk_ and 71 characters, without 'Bearer'"
 
 
 @click.command()
@@ -31,9 +31,9 @@ def revoke(
 ) -> None:
     """Revoke a key, for ever. A second time changes nothing, the reason neither.
 
-    With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`. The secret is checked first,
-    which the key's history shows as a refused attempt by the "keyledger command line". A service credential's (sk_…)
-    revokes that credential.
+    With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`; that of a service credential
+    (sk_…) revokes the credential. The secret is checked first, which the key's history shows as a refused attempt
+    by the "keyledger command line".
     """
     if (api_key_id is None) is not secret_stdin:
         raise click.UsageError("give either a key's ID or --secret-stdin", click.get_current_context())
@@ -60,6 +60,6 @@ def _id_of(ledger: KeyLedger, secret: str) -> str:
         hint = f"; the secret names {key_id_text(key_id)}, which can be revoked by that id, unchecked"
         raise PepperUnavailable(f"{error}{hint}") from None
     if found.api_key is None:
-        reason = _NO_SECRET if found.code == "malformed" else REASONS[found.code]
+        reason = _MALFORMED if found.code == "malformed" else REASONS[found.code]
         raise Refused(f"nothing was revoked: {reason}")
     return found.api_key.id

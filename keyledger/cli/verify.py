@@ -13,7 +13,8 @@ from keyledger.domain.secret import is_of_credential
 USE = Use(user_agent="keyledger command line")
 REASONS = {
     "malformed": (
-        "that is not an API key's secret: stdin must hold the secret alone, ak_ and 71 characters, without 'Bearer'"
+        "that is not an API key's secret: stdin must hold the secret alone, ak_ and 71 characters,"
+        " without 'Bearer'"
     ),
     "not_found": "no API key has this secret",
     "revoked": "the key is revoked",

@@ -190,7 +190,9 @@ def test_people_are_told_whether_it_was_this_command_that_revoked_the_key(run: R
     first = run("keys", "revoke", "--secret-stdin", stdin=key["secret"]).stdout
     again = run("keys", "revoke", key["id"], "--reason", "leaked in a build log").stdout
 
-    assert first.splitlines()[0] == "Revoked; no process accepts it later than a second (its lease_seconds) from now."
+    assert (
+        first.splitlines()[0] == "Revoked; no process accepts it later than a second (its lease_seconds) from now."
+    )
     told = again.splitlines()[0]
     assert told.startswith("It was revoked before, at 20")
     assert told.endswith("Z; nothing was changed, the reason neither.")
