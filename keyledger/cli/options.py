@@ -13,6 +13,7 @@ import click
 from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
+from keyledger.infrastructure.embedded.files import DataFolder
 from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,11 +91,21 @@ def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
 def opened(wanted: Globals) -> Iterator[KeyLedger]:
     """The ledger that the options name. A new one is announced: perhaps another was meant."""
     where = wanted.where()
-    new = isinstance(where, Path) and not where.exists()
+    new = is_new(where)
     with KeyLedger.open(wanted.dsn, data_dir=wanted.data_dir) as ledger:
-        if new and not wanted.json:
-            complain(f"keyledger: a new ledger was made in {printable(str(where))}")
+        if new:
+            announce(where)
         yield ledger
+
+
+def is_new(where: str | Path) -> bool:
+    """Whether there is no ledger yet in an embedded PostgreSQL's data directory."""
+    return isinstance(where, Path) and not DataFolder(where).cluster.exists()
+
+
+def announce(where: str | Path) -> None:
+    """Say on stderr that a ledger was made there, to programs too."""
+    complain(f"keyledger: a new ledger was made in {printable(str(where))}")
 
 
 def note_commas(scopes: tuple[str, ...]) -> None:

@@ -2,18 +2,20 @@
 
 import click
 
-from keyledger import KeyLedger, PepperUnavailable
+from keyledger import KeyLedger, PepperUnavailable, Use
 from keyledger.cli.failures import Refused
 from keyledger.cli.options import Globals, acting, as_user, global_options, opened
 from keyledger.cli.output import moment, show
 from keyledger.cli.stdin_secret import read_secret
 from keyledger.cli.tables import show_key
-from keyledger.cli.verify import REASONS, USE
+from keyledger.cli.verify import REASONS
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
 
 _NO_KEYS_SCOPE = ("keyledger keys revoke --secret-stdin",)
 """Asked of a leaked secret, so that the check stands in the history as refused and not as the key's last use."""
+_USE = Use(user_agent="keyledger command line (keys revoke)")
+
 _REVOKED = "Revoked; no process accepts it later than a second (its lease_seconds) from now."
 _BEFORE = "It was revoked before, at {}; nothing was changed, the reason neither."
 _MALFORMED = "stdin must hold the secret alone: ak_ or sk_ and 71 characters, without 'Bearer'"
@@ -33,7 +35,7 @@ def revoke(
 
     With a leaked secret at hand: `keyledger keys revoke --secret-stdin < leaked.txt`; that of a service credential
     (sk_…) revokes the credential. The secret is checked first, which the key's history shows as a refused attempt
-    by the "keyledger command line".
+    by the "keyledger command line (keys revoke)".
     """
     if (api_key_id is None) is not secret_stdin:
         raise click.UsageError("give either a key's ID or --secret-stdin", click.get_current_context())
@@ -53,7 +55,7 @@ def _id_of(ledger: KeyLedger, secret: str) -> str:
     if secret.startswith(CREDENTIAL_PREFIX):
         secret = of_credential(secret)
     try:
-        found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=USE)
+        found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=_USE)
     except PepperUnavailable as error:
         key_id = parse(secret)
         assert key_id is not None

@@ -10,7 +10,7 @@ from keyledger.cli.stdin_secret import read_secret
 from keyledger.cli.tables import key_details
 from keyledger.domain.secret import is_of_credential
 
-USE = Use(user_agent="keyledger command line")
+_USE = Use(user_agent="keyledger command line")
 REASONS = {
     "malformed": (
         "that is not an API key's secret: stdin must hold the secret alone, ak_ and 71 characters,"
@@ -39,7 +39,7 @@ def verify(context: click.Context, *, scopes: tuple[str, ...]) -> None:
     target = context.ensure_object(Globals)
     secret = read_secret()
     with opened(target) as ledger:
-        found = ledger.verify(secret, scopes=scopes, use=USE)
+        found = ledger.verify(secret, scopes=scopes, use=_USE)
     key = found.api_key
     if target.json:
         show_json({"valid": found.valid, "code": found.code, "api_key": key and key.as_dict()})
