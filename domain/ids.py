@@ -63,11 +63,16 @@ def key_id_text(key_id: UUID) -> str:
     return "ak_" + key_id.hex
 
 
-def parse_key_id(text: object) -> UUID:
-    """The UUID of a key's id. Raises MalformedKeyId, which does not repeat the text."""
+def parse_key_id(
+    text: object,
+    *,
+    param: str = "api_key_id",
+    allowed: str = "a key's id is 'ak_' and 32 hexadecimal digits",
+) -> UUID:
+    """The UUID of a key's id. Raises MalformedKeyId, which does not repeat the text but says what is allowed."""
     match = KEY_ID.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise MalformedKeyId("api_key_id", "a key's id is 'ak_' and 32 hexadecimal digits")
+        raise MalformedKeyId(param, allowed)
     return UUID(match[1])
 
 

@@ -21,13 +21,16 @@ TOPICS = tuple(event.topic for event in EVENTS)
 
 _BYTES = 8_000_000
 _FEW = 1_000
-_ACTOR = ("user_id", "organization_id", "ip_address", "request_id")
-_LEADS = ("originator_id", "request_id", "user_id", "ip_address", "organization_id", "subject")
+_ACTOR = ("user_id", "organization_id", "ip_address", "request_id", "credential_id")
+_LEADS = ("originator_id", "request_id", "user_id", "ip_address", "organization_id", "subject", "credential_id")
 """What has an index, that which leaves less as a rule first."""
 
 
 class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for: None asks for everything. The last but three are the actor's; `until` is exclusive."""
+    """What is asked for: None asks for everything. From `user_id` to `credential_id` it is the actor's.
+
+    `until` is exclusive.
+    """
 
     topics: tuple[str, ...] | None = None
     originator_id: UUID | None = None
@@ -36,6 +39,7 @@ class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str | None = None
     ip_address: str | None = None
     request_id: str | None = None
+    credential_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 

@@ -10,12 +10,13 @@ from keyledger import cursor as cursors
 from keyledger.domain import arguments
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import InvalidArgument
-from keyledger.domain.ids import parse_key_id
+from keyledger.domain.ids import key_id_text, parse_key_id
 from keyledger.infrastructure.history_view import TOPICS, HistoryFilter, HistoryView, Place, Span
 from keyledger.projections.history_entry import HistoryEntry, RecordedEvent, entries, moments
 
 _LARGEST_PAGE = 1_000
 _EXPORTED_AT_ONCE = 1_000
+_CREDENTIAL = "the id of a credential's key, 'ak_' and 32 hexadecimal digits, never its secret"
 _OLDEST, _NEWEST = Place(position=0), Place(position=2**63 - 1)
 
 
@@ -40,6 +41,9 @@ class Audit:
     actor: by an Actor, in every field that is set; a text is a user's id. A use has no actor.
     event_types: some of those that an entry's `event_type` names, such as KeyUsed.
     since, until: aware datetimes, by the service's clock; from the first on, and before the second.
+    credential_id: with this service credential, by its key's id (`Actor.credential_id`): what was created and
+    changed with it, and the revocation of a key by whoever held its secret, which is that key's. The calls that
+    were made with it are uses of its key, which `api_key_id` finds.
     With `fresh` everything is in it that was committed before the call, and the uses that this ledger had
     recorded; without, what the background worker has come to, which is milliseconds behind.
     """
@@ -62,6 +66,7 @@ class Audit:
         page_size: int = 100,
         cursor: str | None = None,
         fresh: bool = False,
+        credential_id: str | None = None,
     ) -> HistoryPage:
         """A page of at most `page_size` (1 to 1,000) entries in the order of position and index, or against it.
 
@@ -69,7 +74,7 @@ class Audit:
         much is recorded meanwhile, pages neither skip nor repeat; descending ones stay before where they began.
         Raises InvalidArgument (MalformedKeyId).
         """
-        wanted = _filter(api_key_id, subject, actor, event_types, since, until)
+        wanted = _filter(api_key_id, subject, actor, credential_id, event_types, since, until)
         size = arguments.integer("page_size", page_size, minimum=1, maximum=_LARGEST_PAGE)
         place = _NEWEST if arguments.boolean("descending", descending) else _OLDEST
         if cursor is not None:
@@ -96,12 +101,13 @@ class Audit:
         since: datetime | None = None,
         until: datetime | None = None,
         fresh: bool = False,
+        credential_id: str | None = None,
     ) -> Iterator[HistoryEntry]:
         """Every entry that the history has at the time of the call, in the order of position and index.
 
         It takes the same memory for any number of them. Raises InvalidArgument (MalformedKeyId).
         """
-        wanted = _filter(api_key_id, subject, actor, event_types, since, until)
+        wanted = _filter(api_key_id, subject, actor, credential_id, event_types, since, until)
         if arguments.boolean("fresh", fresh):
             self._refresh()
         span = self._view.span(wanted)
@@ -148,6 +154,7 @@ def _filter(
     api_key_id: str | None,
     subject: str | None,
     actor: Actor | str | None,
+    credential_id: str | None,
     event_types: Iterable[str] | None,
     since: datetime | None,
     until: datetime | None,
@@ -161,8 +168,19 @@ def _filter(
         subject=arguments.optional_text("subject", subject),
         since=begin,
         until=end,
-        **_actor(actor),
+        **_acted(actor, credential_id),
     )
+
+
+def _acted(actor: object, credential_id: object) -> dict[str, str]:
+    """The filters of who acted, and with which credential."""
+    given = _actor(actor)
+    if credential_id is None:
+        return given
+    credential = key_id_text(parse_key_id(credential_id, param="credential_id", allowed=_CREDENTIAL))
+    if given.get("credential_id", credential) != credential:
+        raise InvalidArgument("credential_id", "the actor's, where that has one too, or None")
+    return {**given, "credential_id": credential}
 
 
 def _actor(actor: object) -> dict[str, str]:
@@ -171,8 +189,6 @@ def _actor(actor: object) -> dict[str, str]:
     given: dict[str, str] = {}
     if isinstance(actor, Actor):
         given = {field: value for field, value in msgspec.structs.asdict(actor).items() if value is not None}
-    if "credential_id" in given:
-        raise InvalidArgument("actor", "an Actor without a credential_id: the history is not searched by it")
     if actor is not None and not given:
         raise InvalidArgument("actor", "an Actor with a field that is set, a user's id, or None")
     return given

@@ -12,6 +12,9 @@ from keyledger.infrastructure.history_view import HistoryFilter, Place
 _FORM = struct.Struct(">BQi8s")
 _VERSION = 1
 _LONGEST = 64
+_LATER = ("credential_id",)
+"""Filters that came after cursors were given out, which stay good where these are not asked for."""
+
 _NOWHERE = 1 << 63  # beyond PostgreSQL's numbers
 
 
@@ -35,5 +38,9 @@ def decode(cursor: object, wanted: HistoryFilter, *, descending: bool) -> Place:
 
 
 def _fingerprint(wanted: HistoryFilter, *, descending: bool) -> bytes:
-    """Equal for the same filters and the same direction."""
-    return hashlib.sha256(msgspec.msgpack.encode((wanted, descending))).digest()[:8]
+    """Equal for the same filters and the same direction, in every version of keyledger that knows the filters."""
+    filters = msgspec.structs.asdict(wanted)
+    for later in _LATER:
+        if filters[later] is None:
+            del filters[later]
+    return hashlib.sha256(msgspec.msgpack.encode((filters, descending))).digest()[:8]

@@ -19,7 +19,7 @@ from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.database import one_call
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
-from keyledger.infrastructure.verifying.clock import Clock
+from keyledger.infrastructure.verifying.clock import Clock, wait_out
 from keyledger.infrastructure.verifying.key_cache import Fill, KeyCache, Refusing
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Code, Verification
@@ -130,14 +130,19 @@ class CachingVerifier(Verifier):
         news: News,
         clock: Clock,
         timeout_seconds: float,
+        refusal_seconds: float,
     ) -> None:
-        """No verification waits longer than the time-out."""
+        """No verification waits longer than the time-out.
+
+        To refuse a wrong secret from memory takes `refusal_seconds`, or if it has to a whole number of them.
+        """
         super().__init__(views, peppers, recorder, get)
         self._cache = cache
         self._lease = lease
         self._news = news
         self._clock = clock
         self._timeout_seconds = timeout_seconds
+        self._refusal_seconds = refusal_seconds
         self._entries = Entries(cache, get)
         # Nobody knows where in memory a secret of his is looked for, so how long that takes tells him nothing.
         self._salted = hashlib.sha256(os.urandom(_SALT_BYTES))
@@ -146,6 +151,8 @@ class CachingVerifier(Verifier):
         self, secret: object, scopes: Iterable[str] = (), use: Use | None = None
     ) -> Verification | Attempt:
         """The same from memory alone; an attempt to be settled where PostgreSQL has to be asked."""
+        clock = self._clock
+        now = clock()
         wanted = wanted_scopes(scopes) if scopes != () else ()
         if use is None:
             use = _NO_USE
@@ -158,9 +165,9 @@ class CachingVerifier(Verifier):
         cache, entries, digits = self._cache, self._entries, secret[ID]
         entry = cache.ready.recent.get(digits) or entries.make(digits)
         if entry.digest != salted.digest():
-            return self._attempt_at_unknown(secret, wanted, use)
-        lease, clock, code = self._lease, self._clock, entry.code
-        now = clock()
+            del entry, salted, digits  # now, as what is done after the wait would show
+            return self._waited_out(now, self._attempt_at_unknown(secret, wanted, use))
+        lease, code = self._lease, entry.code
         if now >= lease.until or entry.expires_at <= now + lease.ahead_seconds:
             return Attempt(of_halves(entry.high, entry.low), secret, wanted, use)
         if wanted and code == "valid" and not entries.grant(entry.packed).allows(wanted):
@@ -181,6 +188,12 @@ class CachingVerifier(Verifier):
         attempt = Attempt(of_halves(entry.high, entry.low), secret, wanted, use)
         attempt.recorded = code
         return attempt
+
+    def _waited_out(self, began: float, found: Verification | Attempt) -> Verification | Attempt:
+        """The same; of a secret that is known to be wrong only when it does not tell why."""
+        if found is _NOT_FOUND:
+            wait_out(self._refusal_seconds, self._clock, began)
+        return found
 
     def _attempt_at_unknown(self, secret: str, wanted: tuple[str, ...], use: Use) -> Verification | Attempt:
         """What is no secret of those in memory: garbage, a secret that is known to be wrong, or a question.

@@ -24,7 +24,7 @@ _NOBODY = Actor()
 class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of `history`.
 
-    `subject` is the key's after the event; the four fields after it are the actor's. `first_at` and `last_at` are
+    `subject` is the key's after the event; the five fields after it are the actor's. `first_at` and `last_at` are
     those of its entries, by the service's clock. `high_at` is the latest `last_at` up to this position, as far as
     the database's clock bears it out, so that one wrong clock does not lead all later events astray. `entries` is
     how many there are; `revoked` whether the key was revoked or deleted before the event.
@@ -39,6 +39,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     organization_id: str | None
     ip_address: str | None
     request_id: str | None
+    credential_id: str | None
     first_at: datetime
     last_at: datetime
     high_at: datetime
@@ -102,6 +103,7 @@ def _row(sequenced: SequencedEvent, subject: str, revoked: bool, high_before: da
         organization_id=actor.organization_id,
         ip_address=actor.ip_address,
         request_id=actor.request_id,
+        credential_id=actor.credential_id,
         first_at=first_at,
         last_at=last_at,
         high_at=high_at,

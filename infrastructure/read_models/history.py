@@ -11,7 +11,7 @@ from keyledger.projections.history import KeyState, fold
 from keyledger.projections.sequenced import SequencedEvent
 
 _TYPES = [
-    *("int8", "uuid", "int8", "text", "text", "text", "text", "text", "text"),
+    *("int8", "uuid", "int8", "text", "text", "text", "text", "text", "text", "text"),
     *("timestamptz", "timestamptz", "timestamptz", "bool", "int4", "bool"),
 ]
 
@@ -23,7 +23,7 @@ class HistoryModel:
     """Kept by the runner; `ledger.audit` reads it. The state between batches is the last row's `high_at`."""
 
     name = "history"
-    version = 1
+    version = 2
     tables = ("history",)
 
     def apply(self, tables: Tables, state: bytes | None, events: Sequence[SequencedEvent]) -> bytes | None:

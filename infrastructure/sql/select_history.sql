@@ -15,6 +15,7 @@ WITH walked AS (
                 AND (%(organization_id)s::text IS NULL OR h.organization_id = %(organization_id)s::text)
                 AND (%(ip_address)s::text IS NULL OR h.ip_address = %(ip_address)s::text)
                 AND (%(request_id)s::text IS NULL OR h.request_id = %(request_id)s::text)
+                AND (%(credential_id)s::text IS NULL OR h.credential_id = %(credential_id)s::text)
                 AND (%(since)s::timestamptz IS NULL OR h.last_at >= %(since)s::timestamptz)
                 AND (%(until)s::timestamptz IS NULL OR h.first_at < %(until)s::timestamptz)
             THEN true END
@@ -35,6 +36,7 @@ WITH walked AS (
             AND (%(organization_id)s::text IS NULL OR h.organization_id = %(organization_id)s::text)
             AND (%(ip_address)s::text IS NULL OR h.ip_address = %(ip_address)s::text)
             AND (%(request_id)s::text IS NULL OR h.request_id = %(request_id)s::text)
+            AND (%(credential_id)s::text IS NULL OR h.credential_id = %(credential_id)s::text)
         THEN true END
     ORDER BY h.position {order} LIMIT %(events)s
 ), merged AS (

@@ -22,7 +22,10 @@ _CALLED = {
     "organization_id": "--organization",
     "ip_address": "--address",
     "request_id": "--request",
+    "credential_id": "--credential",
 }
+
+_ACTOR = ("user_id", "organization_id", "ip_address", "request_id")
 
 
 @click.group()
@@ -44,6 +47,12 @@ def filters(command: F) -> F:
             multiple=True,
             type=click.Choice([event.topic for event in EVENTS]),
             help="May be given several times.",
+        ),
+        click.option(
+            "--credential",
+            "credential_id",
+            metavar="ID",
+            help="What was done with this service credential: its ak_… id, never its secret.",
         ),
         click.option("--request", "request_id", metavar="ID", help="What this request did (not what used a key)."),
         click.option(
@@ -115,11 +124,12 @@ def export(target: Globals, /, *, output: str | None, **given: Any) -> None:
 def _filters(given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of Audit's methods."""
     since: datetime | None = given["since"]
-    actor = {field: given[field] for field in Actor.__struct_fields__ if given.get(field) is not None}
+    actor = {field: given[field] for field in _ACTOR if given[field] is not None}
     return {
         "api_key_id": given["api_key_id"],
         "subject": given["subject"],
         "actor": Actor(**actor) if actor else None,
+        "credential_id": given["credential_id"],
         "event_types": given["event_types"] or None,
         "since": since,
         "until": given["until"],

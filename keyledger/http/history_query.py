@@ -17,7 +17,7 @@ _ACTOR = {
     "actor_ip_address": "ip_address",
     "actor_request_id": "request_id",
 }
-_TEXTS = ("api_key_id", "subject", "cursor")
+_TEXTS = ("api_key_id", "subject", "credential_id", "cursor")
 _MOMENTS = ("since", "until")
 _FLAGS = {"descending": True, "fresh": False}
 _POSITION = re.compile(r"[0-9]{1,19}")

@@ -83,6 +83,11 @@ _HISTORY = (
     _text("actor_organization_id", "What was done for this organization."),
     _text("actor_ip_address", "What was done from this address (not what used a key)."),
     _text("actor_request_id", "What this request did (not what used a key)."),
+    _text(
+        "credential_id",
+        "What was done with this service credential (its calls are uses of the key of this id).",
+        pattern="^ak_[0-9A-Fa-f]{32}$",
+    ),
     _parameter(
         "event_types",
         "Some of these.",

@@ -126,6 +126,7 @@ def _filters(ledger: KeyLedger, count: int) -> dict[str, Filters]:
         "for an organization": {"actor": Actor(organization_id=actor.organization_id)},
         "from an address": {"actor": Actor(ip_address=actor.ip_address)},
         "by a request": {"actor": Actor(request_id=actor.request_id)},
+        "with a credential": {"credential_id": actor.credential_id},
         "of an event type": {"event_types": ["KeyRevoked"]},
         "within a span of time": times,
         "of a subject, of an event type, within a span of time": {

@@ -11,7 +11,7 @@ import psycopg
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
-from keyledger.domain.ids import new_uuid
+from keyledger.domain.ids import key_id_text, new_uuid
 from keyledger.domain.use import RecordedUse, Use, offsets
 from keyledger.infrastructure.codec import EventCodec
 
@@ -22,6 +22,7 @@ COPY_OUTBOX = "COPY keyledger.outbox (originator_id, originator_version, topic) 
 
 _USED, _CREATED, _UPDATED = 0.90, 0.96, 0.99
 _SUBJECTS, _USERS, _ADDRESSES = 200, 500, 50
+_CREDENTIALS = [key_id_text(UUID(int=number)) for number in range(1, 4)]
 _SPAN = timedelta(seconds=2)
 _DIGEST = Digest(algorithm="hmac-sha256-v1", kid="none", value=bytes(32))
 
@@ -105,6 +106,7 @@ def _event(kind: float, now: datetime, chance: random.Random, most_uses: int) ->
         organization_id=f"org_{chance.randrange(_SUBJECTS)}",
         ip_address=f"198.51.100.{chance.randrange(_ADDRESSES)}",
         request_id=f"req_{chance.randrange(1_000_000)}",
+        credential_id=chance.choice(_CREDENTIALS),
     )
     if kind < _CREATED:
         return created(now, chance, actor)

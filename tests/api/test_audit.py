@@ -18,10 +18,12 @@ from keyledger import (
     Use,
 )
 from keyledger.domain.events import KeyUsed
+from keyledger.domain.secret import as_credential
 
 Create = Callable[..., APIKey]
 
 ADA = Actor(user_id="user_ada", organization_id="org_1", ip_address="198.51.100.1", request_id="req_ada")
+CREDENTIAL, OTHER = "ak_01a208f6d6287113baedf4f2bbe2bd48", "ak_01a208f6d6287113baedf4f2bbe2bd49"
 BOB = Actor(user_id="user_bob", organization_id="org_1", ip_address="198.51.100.2", request_id="req_bob")
 
 
@@ -122,6 +124,64 @@ def test_an_actor_matches_in_every_field_that_is_set_and_a_text_is_a_user_s_id(
     ledger: KeyLedger, lives: list[APIKey], actor: Actor | str, expected: list[str]
 ) -> None:
     assert told(found(ledger, actor=actor)) == expected
+
+
+@pytest.fixture
+def billing(ledger: KeyLedger) -> list[APIKey]:
+    """Two keys: one that a service created, and revoked as it went by another credential; and one by nobody."""
+    service, renewed = (ledger.on_behalf_of(Actor(credential_id=each)).api_keys for each in (CREDENTIAL, OTHER))
+    keys = [service.create(name="one", subject="org_1"), ledger.api_keys.create(name="two", subject="org_1")]
+    ledger.verify(keys[0].secret)
+    ledger.audit.history(fresh=True)
+    service.update(keys[1].id, description="new")
+    renewed.revoke(keys[0].id)
+    return keys
+
+
+def test_by_credential_the_history_is_of_what_was_done_with_it_whose_key_ever_it_was(
+    ledger: KeyLedger, billing: list[APIKey]
+) -> None:
+    entries = found(ledger, credential_id=CREDENTIAL)
+
+    assert [(entry.event_type, entry.api_key_id) for entry in entries] == [
+        ("KeyUpdated", billing[1].id),
+        ("KeyCreated", billing[0].id),
+    ]
+    assert {entry.actor for entry in entries} == {Actor(credential_id=CREDENTIAL)}
+    assert found(ledger, credential_id=CREDENTIAL.upper().replace("AK_", "ak_")) == entries
+    assert told(found(ledger, credential_id=OTHER)) == ["Revoked"]
+    assert found(ledger, credential_id="ak_" + "0" * 32) == ()
+
+
+def test_an_export_is_of_a_credential_too(ledger: KeyLedger, billing: list[APIKey]) -> None:
+    exported = tuple(ledger.audit.export(credential_id=CREDENTIAL, fresh=True))
+
+    assert exported == found(ledger, credential_id=CREDENTIAL, descending=False) != ()
+
+
+def test_a_credential_goes_with_the_other_filters(ledger: KeyLedger, billing: list[APIKey]) -> None:
+    mine = {"credential_id": CREDENTIAL}
+
+    assert told(found(ledger, **mine, api_key_id=billing[1].id)) == ["Updated"]
+    assert told(found(ledger, **mine, subject="org_1", event_types=["KeyCreated"])) == ["Created"]
+    assert found(ledger, **mine, actor="user_ada") == found(ledger, **mine, event_types=["KeyUsed"]) == ()
+    assert found(ledger, **mine, until=billing[0].created_at) == ()
+
+
+def test_an_actor_s_credential_is_the_same_filter(ledger: KeyLedger, billing: list[APIKey]) -> None:
+    actor = Actor(credential_id=CREDENTIAL)
+
+    assert found(ledger, actor=actor) == found(ledger, credential_id=CREDENTIAL)
+    assert found(ledger, actor=actor, credential_id=CREDENTIAL) == found(ledger, credential_id=CREDENTIAL)
+    with pytest.raises(InvalidArgument, match="credential_id: the actor's, where that has one too, or None"):
+        ledger.audit.history(actor=actor, credential_id=OTHER)
+
+
+def test_a_revocation_by_whoever_held_the_secret_is_found_by_the_key_s_own_id(ledger: KeyLedger) -> None:
+    key = ledger.api_keys.create(name="leaked", subject="org_1")
+    ledger.api_keys.revoke(key.id, actor=Actor(user_id="keyledger:possession", credential_id=key.id))
+
+    assert told(found(ledger, credential_id=key.id)) == ["Revoked"]
 
 
 def test_event_types_leave_only_those(ledger: KeyLedger, lives: list[APIKey]) -> None:
@@ -241,6 +301,10 @@ def test_no_entry_holds_a_secret_or_a_digest(ledger: KeyLedger, create: Create) 
 BAD: list[tuple[str, Any, str]] = [
     ("api_key_id", "ak_1", "hexadecimal"),
     ("api_key_id", 5, "hexadecimal"),
+    ("credential_id", "ak_1", "'ak_' and 32 hexadecimal digits, never its secret"),
+    ("credential_id", "sk_" + "0" * 32, "'ak_' and 32 hexadecimal digits, never its secret"),
+    ("credential_id", "", "hexadecimal"),
+    ("credential_id", 5, "hexadecimal"),
     ("subject", "", "1 to 255"),
     ("subject", 5, "1 to 255"),
     ("actor", Actor(), "a field that is set"),
@@ -292,8 +356,18 @@ def test_a_span_of_time_that_ends_before_it_begins_is_refused(ledger: KeyLedger)
 
 
 def test_a_malformed_id_is_an_error_of_its_own(ledger: KeyLedger) -> None:
-    with pytest.raises(MalformedKeyId):
-        ledger.audit.history(api_key_id="ak_")
+    for param in ("api_key_id", "credential_id"):
+        with pytest.raises(MalformedKeyId):
+            ledger.audit.history(**{param: "ak_"})
+
+
+def test_a_credential_s_secret_that_is_given_for_its_id_is_not_repeated(ledger: KeyLedger) -> None:
+    secret = as_credential(str(ledger.api_keys.create(name="Billing", subject="org_1").secret))
+
+    with pytest.raises(InvalidArgument) as refused:
+        ledger.audit.history(credential_id=secret)
+
+    assert secret not in str(refused.value) + repr(refused.value)
 
 
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])

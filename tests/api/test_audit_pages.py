@@ -153,6 +153,7 @@ def test_a_cursor_is_refused_with_other_filters_or_the_other_order(
         {"descending": False},
         {"event_types": ["KeyUsed", "KeyCreated"]},
         {"actor": "user_1"},
+        {"credential_id": "ak_" + "0" * 32},
         {"since": datetime(2026, 1, 1, tzinfo=UTC)},
         {"until": datetime(2126, 1, 1, tzinfo=UTC)},
     ):
@@ -169,6 +170,29 @@ def test_a_cursor_outlives_a_version_that_brings_an_event_type(
     monkeypatch.setattr("keyledger.infrastructure.history_view.TOPICS", (*TOPICS, "KeyRotated"))
 
     assert ledger.audit.history(descending=False, cursor=cursor).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("filters", "cursor"),
+    [
+        ({}, "AQAAAAAAAAADAAAAALF1Be0ZWJ2r"),
+        ({"subject": "user_1"}, "AQAAAAAAAAADAAAAABMdMTAceMVo"),
+        (
+            {"subject": "user_1", "actor": "user_1", "event_types": ["KeyCreated", "KeyUsed"]},
+            "AQAAAAAAAAADAAAAAC_J3J8m29sh",
+        ),
+    ],
+)
+def test_a_cursor_that_was_given_before_a_credential_could_be_asked_for_is_good_still(
+    ledger: KeyLedger, folded: list[APIKey], filters: dict[str, Any], cursor: str
+) -> None:
+    whole = ledger.audit.history(descending=False, **filters).entries
+
+    found = ledger.audit.history(descending=False, cursor=cursor, **filters)
+
+    assert found.entries == tuple(entry for entry in whole if entry.position >= 3)
+    with pytest.raises(InvalidArgument, match="same filters"):
+        ledger.audit.history(descending=False, cursor=cursor, credential_id="ak_" + "0" * 32, **filters)
 
 
 def test_filters_that_mean_the_same_take_the_same_cursor(ledger: KeyLedger, folded: list[APIKey]) -> None:

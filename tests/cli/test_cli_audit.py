@@ -25,7 +25,14 @@ Ask = Callable[..., Any]
 
 GOLDEN = Path(__file__).parents[1] / "infrastructure" / "golden"
 HISTORY, EXPORT = ("audit", "history"), ("audit", "export")
-ACTOR = Actor(user_id="user_1", organization_id="org_1", ip_address="198.51.100.1", request_id="req_1")
+CREDENTIAL = "ak_01a208f6d6287113baedf4f2bbe2bd48"
+ACTOR = Actor(
+    user_id="user_1",
+    organization_id="org_1",
+    ip_address="198.51.100.1",
+    request_id="req_1",
+    credential_id=CREDENTIAL,
+)
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def test_the_history_is_one_line_an_entry_for_people(run: Run, key: APIKey) -> N
 
     rows = [line for line in result.stdout.splitlines() if key.id in line]
     assert [row.split()[2] for row in rows] == ["KeyRevoked", "KeyUsed", "KeyUsed", "KeyCreated"]
-    assert "user_1 of org_1 from 198.51.100.1 request req_1" in rows[0]
+    assert f"user_1 of org_1 with {CREDENTIAL} from 198.51.100.1 request req_1" in rows[0]
     assert "reason: leaked" in rows[0]
     assert "valid, GET /two, from 203.0.113.7, request req_2" in rows[1]
     assert "'Deployments', scopes deploy, expires never" in rows[3]
@@ -117,6 +124,9 @@ def test_the_history_is_one_json_value_for_programs(ask: Ask, key: APIKey, ledge
         (("--organization", "org_1", "--type", "KeyCreated"), ["KeyCreated"]),
         (("--address", "198.51.100.1", "--request", "req_1"), ["KeyRevoked", "KeyCreated"]),
         (("--address", "203.0.113.7"), []),
+        (("--credential", CREDENTIAL), ["KeyRevoked", "KeyCreated"]),
+        (("--credential", CREDENTIAL, "--user", "user_1", "--type", "KeyRevoked"), ["KeyRevoked"]),
+        (("--credential", "ak_" + "0" * 32), []),
         (("--type", "KeyUsed", "--type", "KeyRevoked"), ["KeyRevoked", "KeyUsed", "KeyUsed"]),
         (("--ascending",), ["KeyCreated", "KeyCreated", "KeyUsed", "KeyUsed", "KeyRevoked"]),
         (("--since", "1h", "--type", "KeyRevoked"), ["KeyRevoked"]),
@@ -132,9 +142,10 @@ def test_options_leave_what_matches_them(
 
 
 def test_an_export_has_the_filters_of_the_history(run: Run, key: APIKey) -> None:
-    created, revoked = lines(run(*EXPORT, "--user", "user_1", "--since", "1h"))
+    for options in (("--user", "user_1", "--since", "1h"), ("--credential", CREDENTIAL)):
+        created, revoked = lines(run(*EXPORT, *options))
 
-    assert (created["event_type"], revoked["event_type"]) == ("KeyCreated", "KeyRevoked")
+        assert (created["event_type"], revoked["event_type"]) == ("KeyCreated", "KeyRevoked")
 
 
 def test_pages_are_continued_with_the_cursor_that_is_shown(run: Run, ask: Ask, key: APIKey) -> None:
@@ -264,6 +275,8 @@ def test_an_empty_history_is_told_as_such(run: Run, ask: Ask) -> None:
         (("--organization", ""), "--organization: a text of 1"),
         (("--address", ""), "--address: a text of 1"),
         (("--request", ""), "--request: a text of 1"),
+        (("--credential", ""), "--credential: the id of a credential's key"),
+        (("--credential", "sk_live"), "--credential: the id of a credential's key"),
         (("--subject", ""), "--subject: a text of 1"),
         (("--page-size", "0"), "--page-size"),
         (("--page-size", "1001"), "1000"),

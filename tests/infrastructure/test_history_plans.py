@@ -56,13 +56,16 @@ SELECT
     position, key, version, topic,
     CASE WHEN old THEN 'org_old' ELSE 'org_' || n %% 1000 END,
     actor.user_id, actor.organization_id, actor.address, actor.request_id,
-    at, at, at, position %% 10000 = 0, 1, false
+    at, at, at, position %% 10000 = 0, 1, false,
+    actor.credential_id
 FROM made
 CROSS JOIN LATERAL (SELECT position AS n) AS number
 CROSS JOIN LATERAL (
     SELECT CASE WHEN topic <> 'KeyUsed' THEN CASE WHEN old THEN 'old' ELSE (n %% 1000)::text END END AS name
 ) AS named
-CROSS JOIN LATERAL (SELECT name, name, name, name) AS actor (user_id, organization_id, address, request_id)
+CROSS JOIN LATERAL (
+    SELECT name, name, name, name, name
+) AS actor (user_id, organization_id, address, request_id, credential_id)
 """
 OLDS: dict[str, Any] = {
     "originator_id": OLD,
@@ -71,6 +74,7 @@ OLDS: dict[str, Any] = {
     "organization_id": "old",
     "ip_address": "old",
     "request_id": "old",
+    "credential_id": "old",
 }
 INDEXES = {
     "originator_id": "history_stream",
@@ -79,6 +83,7 @@ INDEXES = {
     "organization_id": "history_organization",
     "ip_address": "history_address",
     "request_id": "history_request",
+    "credential_id": "history_credential",
 }
 LATEST = BEGIN + timedelta(seconds=EVENTS / 10)
 MIDDLE = {"since": BEGIN + timedelta(seconds=9_000), "until": BEGIN + timedelta(seconds=9_060)}
@@ -204,7 +209,13 @@ def test_a_span_of_time_is_a_span_of_positions(
 
 
 @pytest.mark.parametrize(
-    "pair", [("originator_id", "subject"), ("subject", "user_id"), ("user_id", "organization_id")]
+    "pair",
+    [
+        ("originator_id", "subject"),
+        ("subject", "user_id"),
+        ("user_id", "organization_id"),
+        ("subject", "credential_id"),
+    ],
 )
 def test_two_filters_that_go_together_cost_no_more_than_one(view: Explained, pair: tuple[str, str]) -> None:
     assert read(view, HistoryFilter(**{column: OLDS[column] for column in pair})) >= ENTRIES
@@ -221,6 +232,8 @@ def test_two_filters_that_go_together_cost_no_more_than_one(view: Explained, pai
         {"subject": "org_5", "user_id": "old"},
         {"user_id": "old", "organization_id": "5"},
         {"user_id": "5", "request_id": "old"},
+        {"subject": "org_5", "credential_id": "old"},
+        {"user_id": "old", "credential_id": "5"},
     ],
 )
 def test_of_two_filters_that_exclude_each_other_the_one_with_fewer_events_is_walked(

@@ -8,12 +8,14 @@ from pathlib import Path
 import psycopg
 import pytest
 from faults.invariants import assert_consistent
+from support.streams import KEY, created
 
-from keyledger import APIKey, KeyLedger, RebuildProgress, SchemaOutOfDate, Settings, Use
+from keyledger import Actor, APIKey, KeyLedger, RebuildProgress, SchemaOutOfDate, Settings, Use
 from keyledger.domain.digest import Peppers
-from keyledger.domain.ids import parse_key_id
+from keyledger.domain.ids import key_id_text, parse_key_id
 from keyledger.domain.use import microseconds
 from keyledger.infrastructure import schema
+from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.read_models.usage import UsageModel
@@ -52,14 +54,14 @@ class OldLedger:
 def old(empty_dsn: str) -> Iterator[OldLedger]:
     """A ledger at version 14, whose statements are those of that time until it is moved."""
     with closing(Database(empty_dsn)) as database, pytest.MonkeyPatch.context() as then:
-        database.run(_migrate_to_14)
+        database.run(lambda connection: _migrate_to(connection, RELEASED))
         for file in STATEMENTS.glob("*.sql"):
             then.setitem(QUERIES, file.stem, file.read_text("utf-8"))
         yield OldLedger(database, then)
 
 
-def _migrate_to_14(connection: psycopg.Connection) -> None:
-    released = schema.MIGRATIONS[:RELEASED]
+def _migrate_to(connection: psycopg.Connection, version: int) -> None:
+    released = schema.MIGRATIONS[:version]
     for _, statement in released:
         connection.execute(statement.encode())
     for number, (name, _) in enumerate(released, start=1):
@@ -187,6 +189,53 @@ def test_migrating_tells_how_far_the_read_models_have_come(
 
     assert {each.projection for each in told} == {model.name for model in schema.READ_MODELS}
     assert all(each.position == each.head > 0 for each in told)
+
+
+UNKNOWN_CREDENTIALS = 61
+"""The last version at which the history did not know with which credential something was done."""
+
+HISTORY_AT_61 = (
+    """
+    INSERT INTO keyledger.events (originator_id, originator_version, topic, state, recorded_at, subject)
+    VALUES (%(key)s, 1, 'KeyCreated', %(state)s, %(at)s, 'org_1')
+    """,
+    "INSERT INTO keyledger.positions VALUES (1, %(key)s, 1, 'KeyCreated', 'org_1', %(at)s)",
+    "UPDATE keyledger.sequencer SET position = 1",
+    "INSERT INTO keyledger.projections (name, version, position) VALUES ('history', 1, 1)",
+    """
+    INSERT INTO keyledger.history
+    VALUES (1, %(key)s, 1, 'KeyCreated', 'org_1', NULL, NULL, NULL, NULL, %(at)s, %(at)s, %(at)s, false, 1, false)
+    """,
+)
+CREDENTIAL = "ak_01a208f6d6287113baedf4f2bbe2bd48"
+
+
+@pytest.fixture
+def before_credentials(empty_dsn: str) -> str:
+    """A database whose history has what a service created, and not with which credential."""
+    event = created(actor=Actor(credential_id=CREDENTIAL))
+    values = {"key": KEY, "state": EventCodec().encode(event), "at": event.occurred_at}
+    with psycopg.connect(empty_dsn) as connection:
+        _migrate_to(connection, UNKNOWN_CREDENTIALS)
+        for statement in HISTORY_AT_61:
+            connection.execute(statement.encode(), values)
+    return empty_dsn
+
+
+def test_what_was_done_before_the_history_knew_credentials_is_found_by_them(before_credentials: str) -> None:
+    with KeyLedger.open(before_credentials, settings=ALONE, migrate=True) as ledger:
+        (entry,) = ledger.audit.history(credential_id=CREDENTIAL).entries
+        verified = {each.name: each.differing for each in ledger.replay.verify_projections().projections}
+
+    assert (entry.api_key_id, entry.event_type) == (key_id_text(KEY), "KeyCreated")
+    assert verified["history"] == 0
+
+
+def test_a_history_that_does_not_know_credentials_yet_is_not_searched(before_credentials: str) -> None:
+    with closing(Database(before_credentials)) as database:
+        database.run(schema._migrate)  # as by a migration that ended before the rebuild
+    with pytest.raises(SchemaOutOfDate, match=r"'history' is at version 1 of \d+: run `keyledger migrate`"):
+        KeyLedger.open(before_credentials, settings=ALONE)
 
 
 class NewerUsage(UsageModel):

@@ -22,7 +22,13 @@ from keyledger.projections.history_entry import RecordedEvent, entries, moments
 from keyledger.projections.sequenced import SequencedEvent
 
 OTHER = UUID("01a208f6-d627-7fcb-ac5f-5786313b3379")
-ACTOR = Actor(user_id="user_1", organization_id="org_1", ip_address="192.0.2.1", request_id="req_1")
+ACTOR = Actor(
+    user_id="user_1",
+    organization_id="org_1",
+    ip_address="192.0.2.1",
+    request_id="req_1",
+    credential_id="ak_01a208f6d6287113baedf4f2bbe2bd48",
+)
 
 
 def used(*seconds: float, refused_unlisted: int = 0, outcome: Outcome = "valid") -> KeyUsed:
@@ -49,12 +55,7 @@ def test_a_row_names_the_event_s_place_and_who_acted() -> None:
 
     assert (row.position, row.originator_id, row.originator_version) == (1, KEY, 1)
     assert (row.topic, row.subject) == ("KeyCreated", "org_9")
-    assert (row.user_id, row.organization_id, row.ip_address, row.request_id) == (
-        ACTOR.user_id,
-        ACTOR.organization_id,
-        ACTOR.ip_address,
-        ACTOR.request_id,
-    )
+    assert Actor(**{field: getattr(row, field) for field in Actor.__struct_fields__}) == ACTOR
 
 
 def test_the_subject_is_the_one_after_the_event() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from keyledger import Actor, KeyLedger
+from keyledger import Actor, KeyLedger, credentials
+from keyledger.domain.ids import key_id_text, new_uuid
 
 Create = Callable[..., dict[str, Any]]
 UNKNOWN = "ak_" + "0" * 32
@@ -61,8 +62,13 @@ class TestAudit:
     def test_each_filter_of_python_s_is_a_parameter(
         self, http: httpx.Client, owner: KeyLedger, subject: str
     ) -> None:
+        credential = key_id_text(new_uuid())
         actor = Actor(
-            user_id=subject, organization_id=f"o{subject}", ip_address="192.0.2.77", request_id=f"r{subject}"
+            user_id=subject,
+            organization_id=f"o{subject}",
+            ip_address="192.0.2.77",
+            request_id=f"r{subject}",
+            credential_id=credential,
         )
         key = owner.on_behalf_of(actor).api_keys.create(name="a key", subject=subject)
         other = owner.api_keys.create(name="another", subject=f"x{subject}")
@@ -74,6 +80,8 @@ class TestAudit:
             {"actor_organization_id": f"o{subject}"},
             {"actor_ip_address": "192.0.2.77", "subject": subject},
             {"actor_request_id": f"r{subject}"},
+            {"credential_id": credential},
+            {"credential_id": credential, "actor": subject},
             {**mine, "event_types": "KeyCreated,KeyUpdated"},
             {**mine, "event_types": ["KeyCreated", "KeyDeleted"]},
             {**mine, "until": key.created_at + timedelta(microseconds=1)},
@@ -84,6 +92,41 @@ class TestAudit:
         assert [entry["event_type"] for entry in entries(http, since=since, **mine)] == ["KeyRevoked"]
         assert entries(http, api_key_id=other.id, subject=subject) == []
 
+    def test_all_that_was_done_with_a_credential_is_found_when_it_leaked(
+        self, service: Any, http: httpx.Client, create: Create, owner: KeyLedger, subject: str
+    ) -> None:
+        leaked, secret = credentials.create(owner.api_keys, name="Billing", scopes=["keys:read", "keys:write"])
+        untouched = create()
+        with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {secret}"}) as thief:
+            made = thief.post("/api_keys", json={"name": "a back door", "subject": subject}).json()
+            thief.delete(f"/api_keys/{untouched['id']}")
+            thief.get("/api_keys", params={"subject": subject})
+
+        changes = entries(http, credential_id=leaked.id, descending="false")
+        calls = entries(http, api_key_id=leaked.id, event_types="KeyUsed", descending="false")
+
+        assert [(entry["event_type"], entry["api_key_id"]) for entry in changes] == [
+            ("KeyCreated", made["id"]),
+            ("KeyDeleted", untouched["id"]),
+        ]
+        assert [(call["details"]["method"], call["details"]["path"]) for call in calls] == [
+            ("POST", "/api_keys"),
+            ("DELETE", f"/api_keys/{untouched['id']}"),
+            ("GET", "/api_keys"),
+        ]
+        asked = {call["details"]["request_id"] for call in calls}
+        assert {entry["actor"]["request_id"] for entry in changes} < asked
+
+    def test_a_cursor_is_good_for_one_credential(
+        self, http: httpx.Client, create: Create, owner: KeyLedger
+    ) -> None:
+        (entry,) = entries(http, api_key_id=create()["id"])
+        query = {"credential_id": entry["actor"]["credential_id"], "page_size": 1, "descending": "false"}
+        cursor = http.get("/v1/audit", params=query).json()["end_cursor"]
+        other = http.get("/v1/audit", params={**query, "credential_id": UNKNOWN, "cursor": cursor})
+        assert http.get("/v1/audit", params={**query, "cursor": cursor}).status_code == 200
+        assert (other.status_code, other.json()["code"]) == (400, "bad_request")
+
     @pytest.mark.parametrize(
         "query",
         [
@@ -92,6 +135,9 @@ class TestAudit:
             "page_size=ten",
             "page_size=1&page_size=2",
             "api_key_id=nothing",
+            "credential_id=",
+            "credential_id=nothing",
+            "credential_id=sk_test_1",
             "subject=",
             "actor=",
             "event_types=KeyEaten",

@@ -78,6 +78,9 @@ class Network:
 class Process:
     """Stands for the threads, the connections and the operating system around the verifier."""
 
+    waits = False
+    """As a recorder: it does not hold up what is decided from memory."""
+
     def __init__(self, world: World, server: Server, truth: Truth, parts: Parts, peppers: Peppers) -> None:
         self.network = Network(world)
         self._world = world
@@ -103,6 +106,7 @@ class Process:
             news=self,
             clock=self.clock,
             timeout_seconds=TIMEOUT_SECONDS,
+            refusal_seconds=0.0,
         )
         self.barrier = parts.barrier(self, self.clock, self._sleep)
 

@@ -1,6 +1,14 @@
 """Keys with every kind of event in their lives, made through a ledger."""
 
-from keyledger import APIKey, KeyLedger, Use
+from keyledger import Actor, APIKey, KeyLedger, Use
+
+ACTOR = Actor(
+    user_id="user_1",
+    organization_id="org_1",
+    ip_address="198.51.100.1",
+    request_id="req_1",
+    credential_id="ak_01a208f6d6287113baedf4f2bbe2bd48",
+)
 
 
 def live(ledger: KeyLedger, keys: int = 6) -> list[APIKey]:
@@ -19,7 +27,7 @@ def live(ledger: KeyLedger, keys: int = 6) -> list[APIKey]:
         if number % 3 == 1:
             ledger.api_keys.update(key.id, subject="org_9", seconds_until_expiration=3600)
         if number % 4 == 1:
-            ledger.api_keys.revoke(key.id, revocation_reason="no longer needed")
+            ledger.api_keys.revoke(key.id, revocation_reason="no longer needed", actor=ACTOR)
             use(ledger, key, 2)
     return made
 
