@@ -46,7 +46,9 @@ def actor_text(entry: HistoryEntry) -> str | None:
     if actor is None:
         return None
     of, by = actor.organization_id and f"of {actor.organization_id}", actor.credential_id
-    who = [text for text in (actor.user_id, of, by and f"credential {by}") if text]
+    who = [text for text in (actor.user_id, of) if text]
+    if by:
+        who.append(f"{'with ' if who else ''}credential {by}")
     where = [f"from {actor.ip_address}"] if actor.ip_address else []
     return " ".join(who + where + ([f"request {actor.request_id}"] if actor.request_id else [])) or None
 

@@ -58,7 +58,7 @@ def test_the_history_is_one_line_an_entry_for_people(run: Run, key: APIKey) -> N
 
     rows = [line for line in result.stdout.splitlines() if key.id in line]
     assert [row.split()[2] for row in rows] == ["KeyRevoked", "KeyUsed", "KeyUsed", "KeyCreated"]
-    assert f"user_1 of org_1 with {CREDENTIAL} from 198.51.100.1 request req_1" in rows[0]
+    assert f"user_1 of org_1 with credential {CREDENTIAL} from 198.51.100.1 request req_1" in rows[0]
     assert "reason: leaked" in rows[0]
     assert "valid, GET /two, from 203.0.113.7, request req_2" in rows[1]
     assert "'Deployments', scopes deploy, expires never" in rows[3]
