@@ -22,7 +22,7 @@ _MALFORMED = "stdin must hold the secret alone: ak_ or sk_ and 71 characters, wi
 
 
 @click.command()
-@click.argument("api_key_id", metavar="ID", required=False)
+@click.argument("api_key_id", metavar="[ID]", required=False)
 @click.option("--secret-stdin", is_flag=True, help="Revoke the key or credential whose secret stands on stdin.")
 @click.option("--reason", metavar="TEXT", help="At most 1,024 characters.")
 @as_user
