@@ -37,7 +37,7 @@ def generate(key_id: UUID) -> str:
 
 
 def parse(text: object) -> UUID | None:
-    """The key's id inside a secret; None for anything that is not one."""
+    """The key's id inside a secret; None for anything that is not one, also for a service credential's."""
     if not isinstance(text, str) or len(text) != LENGTH or not text.startswith(PREFIX):
         return None
     if not text.isascii() or not text[len(PREFIX) :].isalnum():

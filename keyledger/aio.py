@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
+from keyledger.attempt import Attempt
 from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
 from keyledger.domain.use import Use
@@ -19,7 +20,7 @@ from keyledger.infrastructure.database import one_call
 from keyledger.replay import Replay
 from keyledger.status import Status
 from keyledger.verification import Verification
-from keyledger.verifier import Attempt, Verifier, accepted
+from keyledger.verifier import Verifier, accepted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,15 @@ class AsyncActingLedger:
             return self._verify(secret, scopes=scopes, use=use)
         found = self._verifier.verify_at_once(secret, scopes, use)
         return self._settle(found) if isinstance(found, Attempt) else found
+
+    async def verify_credential(
+        self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None
+    ) -> Verification:
+        """As `verify`, of a service credential's secret (`sk_…`), which `verify` does not know."""
+        if self._verifier.waits:
+            return await self._verify(secret, scopes=scopes, use=use, of_credential=True)
+        found = self._verifier.verify_at_once(secret, scopes, use, of_credential=True)
+        return await self._settle(found) if isinstance(found, Attempt) else found
 
     async def authenticate(self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """As the ledger's `authenticate`; from memory at once, in the event loop's own thread."""

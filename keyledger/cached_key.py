@@ -1,5 +1,6 @@
 """A key as the cache keeps it, in bytes, and as a verification needs it."""
 
+import json
 import math
 import secrets
 import struct
@@ -70,7 +71,7 @@ class Entries:
         self._get = get
         self._made = 0
         self.grant = lru_cache(READY_ENTRIES)(self._grant)
-        self._key_of = lru_cache(READY_ENTRIES)(self._key)
+        self._known = lru_cache(READY_ENTRIES)(self._read)
 
     def make(self, digits: str) -> Entry:
         """The entry of a key that is not ready, by the id's digits; NOTHING where PostgreSQL has to be asked."""
@@ -86,10 +87,16 @@ class Entries:
 
     def answer(self, packed: bytes, code: Outcome) -> Verification:
         """What callers get; the key they get when they look at it."""
-        return Verification(valid=code == "valid", code=code, _found=packed, _key_of=self._key_of)
+        return Verification(valid=code == "valid", code=code, _found=packed, _key_of=self._key)
 
     def _key(self, packed: bytes) -> APIKey:
-        return api_key(_decoder.decode(memoryview(packed)[_VIEW]), self._get)
+        """The key; its claims are the caller's own, who may change them."""
+        key, claims = self._known(packed)
+        return key if claims is None else msgspec.structs.replace(key, claims=json.loads(claims))
+
+    def _read(self, packed: bytes) -> tuple[APIKey, str | None]:
+        view = _decoder.decode(memoryview(packed)[_VIEW])
+        return api_key(view, self._get), view.claims
 
     def _grant(self, packed: bytes) -> Grant:
-        return Grant.of(self._key_of(packed).scopes)
+        return Grant.of(self._known(packed)[0].scopes)

@@ -6,6 +6,7 @@ from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
 from keyledger.domain.errors import InvalidArgument
 from keyledger.domain.secret import as_credential
+from keyledger.infrastructure.key_view import KeyView
 
 SUBJECT = "keyledger:credentials"
 """Whose keys they are: no id of Clerk's holds a colon, so they are in nobody's list."""
@@ -27,6 +28,6 @@ def create(api_keys: APIKeys, *, name: str, scopes: Iterable[str]) -> tuple[APIK
     return made, as_credential(made.secret)
 
 
-def is_credential(key: APIKey) -> bool:
+def is_credential(key: APIKey | KeyView) -> bool:
     """Whether a key is a service credential: by its type alone it is none, since callers choose types."""
     return key.type == TYPE and key.subject == SUBJECT

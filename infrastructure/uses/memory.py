@@ -26,7 +26,7 @@ Record = Callable[[int, int, Outcome, Use], None]
 """Takes note of a use of a key, of whose id it gets the high and the low half: a UUID would have to be made."""
 
 SHED_KEYS = 65_536
-_DRAIN_USES = 20_000
+DRAIN_USES = 20_000
 
 
 class Numbered(msgspec.Struct):
@@ -133,7 +133,7 @@ class UseMemory:
         while rest > 0 or self._refused.unlisted:
             self._drain()
             self._store_all(store, source)
-            rest -= _DRAIN_USES
+            rest -= DRAIN_USES
 
     def next_number(self) -> int:
         """The number of a flush of this process."""
@@ -161,7 +161,7 @@ class UseMemory:
     def _drain(self) -> None:
         """Make flushes of a part of what waits."""
         pending = self._pending
-        taken = [pending.popleft() for _ in range(min(len(pending), _DRAIN_USES))]
+        taken = [pending.popleft() for _ in range(min(len(pending), DRAIN_USES))]
         unlisted = self._refused.take_unlisted()
         try:
             flushes = used(self._codec, taken, unlisted)

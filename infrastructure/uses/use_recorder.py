@@ -22,7 +22,7 @@ from keyledger.infrastructure.uses.buffer import Flush, used
 from keyledger.infrastructure.uses.files import UseFolder
 from keyledger.infrastructure.uses.group_commit import GroupCommit
 from keyledger.infrastructure.uses.journal import UseJournal
-from keyledger.infrastructure.uses.memory import SHED_KEYS, Record, UseMemory
+from keyledger.infrastructure.uses.memory import DRAIN_USES, SHED_KEYS, Record, UseMemory
 from keyledger.infrastructure.uses.recovery import Recovery
 from keyledger.infrastructure.uses.refused_attempts import RefusedAttempts
 from keyledger.infrastructure.uses.spool import Delivery, Spool
@@ -235,7 +235,8 @@ class UseRecorder:
 
     def _new_journal(self) -> UseJournal:
         """In a folder of ours; without one, a crash's losses are not counted, which is said."""
-        uses = self._options.buffer_limit_uses + self._options.flush_after_uses
+        # Of a drain that is stored in part, what is left may be older than as many uses that are stored.
+        uses = self._options.buffer_limit_uses + self._options.flush_after_uses + DRAIN_USES
         if self._options.directory is not None:
             try:
                 folder = UseFolder.create(self._options.directory)

@@ -1,12 +1,17 @@
 """The clock that leases are counted by."""
 
 import math
+import random
 import time
 from collections.abc import Callable
 from functools import partial
 
 Clock = Callable[[], float]
 """Seconds since some moment, never set back."""
+
+LITTLE = 0.1
+
+_chance = random.SystemRandom().random
 
 # Linux stops its monotonic clock while the machine is suspended, and a lease must not outlast that.
 monotonic: Clock = (
@@ -15,9 +20,12 @@ monotonic: Clock = (
 
 
 def wait_out(seconds: float, clock: Clock, began: float) -> None:
-    """Return when a whole number of such times have passed: how long anything took since `began` does not show."""
+    """Return when a whole number of such times have passed: how long what began then took does not show.
+
+    And a little later, by chance: else it would show in which look at the clock is the last one.
+    """
     if not seconds:
         return
-    until = began + math.ceil((clock() - began) / seconds) * seconds
+    until = began + math.ceil((clock() - began) / seconds) * seconds + _chance() * seconds * LITTLE
     while clock() < until:
         pass

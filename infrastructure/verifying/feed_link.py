@@ -96,10 +96,9 @@ class FeedLink:
 
     def _connected(self) -> DeadlineConnection:
         if self._connection is None:
-            connection = self._database.connect(self._wait_seconds)
+            self._connection = self._database.connect(self._wait_seconds)
             if self._listen:
-                connection.execute(f"LISTEN {CHANNEL}".encode())
-            self._connection = connection
+                self._connection.execute(f"LISTEN {CHANNEL}".encode())
         return self._connection
 
 

@@ -104,6 +104,7 @@ class KeyCache(Generic[T]):
         with self._lock:
             if fill.live:
                 self.keys.put(fill.digits, packed)
+                self.ready.pop(fill.digits)
 
     def refusing(self, digits: str) -> Refusing | None:
         """What wrong secrets of a key, or of no key, are told by; None where PostgreSQL has to be asked."""
@@ -142,6 +143,7 @@ class KeyCache(Generic[T]):
         for digits in changed:
             with self._lock:
                 self.keys.pop(digits)
+                self.ready.pop(digits)
                 self._refusing.pop(digits)
                 for fill in self._fills.pop(digits, ()):
                     fill.live = False
@@ -155,6 +157,7 @@ class KeyCache(Generic[T]):
                     fill.live = False
             self._fills = {}
             self.keys = Generations(self._limit)
+            self.ready = Generations(min(self._limit, READY_ENTRIES))
             self._refusing = Generations(self._most_refusing)
 
     def _forget_stand_in(self, refusing: Refusing) -> None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from keyledger.credentials import is_credential
 from keyledger.domain.actor import Actor
-from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential
+from keyledger.domain.secret import CREDENTIAL_PREFIX
 from keyledger.http.calls import Origin, origin_of
 from keyledger.http.failures import Failures
 from keyledger.http.frontend import actor_of, own_subjects
@@ -75,7 +75,7 @@ class Callers:
             raise too_many(wait)
 
     async def _of_credential(self, token: str, origin: Origin, scope: str) -> Caller:
-        found = await self._ledger.aio.verify(of_credential(token), scopes=(scope,), use=origin.use())
+        found = await self._ledger.aio.verify_credential(token, scopes=(scope,), use=origin.use())
         key = found.api_key
         if key is None or not is_credential(key) or found.code not in ("valid", "insufficient_scope"):
             raise self._refused(origin)

@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 
 from keyledger import KeyLedger, Settings, Use
+from keyledger.attempt import Attempt
 from keyledger.cached_key import pack
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import ID, LENGTH, generate, parse
@@ -110,7 +111,7 @@ def _fill(dsn: str, ledger: KeyLedger, count: int) -> str:
     for number, key_id in enumerate(ids):
         text = secrets[LENGTH * number : LENGTH * (number + 1)]
         fill = cache.fill(text[ID])
-        cache.store(fill, pack(digest(text), _view(number, key_id), "valid"))
+        cache.store(fill, pack(digest(Attempt(key_id, text, (), USE)), _view(number, key_id), "valid"))
         cache.finish(fill)
     megabytes = (_kilobytes() - before) * 1.024 / 1_000
     del ids

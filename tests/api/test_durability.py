@@ -10,7 +10,10 @@ import psycopg
 import pytest
 
 from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerUnavailable, Settings, Use
+from keyledger.domain.ids import halves, new_uuid
 from keyledger.domain.use import RecordedUse
+from keyledger.infrastructure.uses.buffer import Flush
+from keyledger.infrastructure.uses.journal import NAME, unstored
 from keyledger.settings import Durability
 
 LEVELS: tuple[Durability, ...] = ("buffered", "spooled", "audit_required")
@@ -183,6 +186,33 @@ def test_uses_that_cannot_be_made_into_events_wait_for_the_next_flush(
 
 def _no_memory(_: object) -> bytes:
     raise MemoryError
+
+
+def test_what_a_crash_loses_is_counted_also_where_younger_uses_are_stored_than_those_that_wait(
+    at_level: Callable[..., KeyLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, ids = 2000, sorted(halves(new_uuid()) for _ in range(1500))
+    recorder = at_level("buffered", buffer_limit_uses=limit, flush_after_uses=48)._recorder
+    stored: list[int] = []
+
+    def store(_: object, number: int, flush: Flush) -> None:
+        if stored:
+            raise LedgerUnavailable("PostgreSQL is away")
+        stored.append(number)
+
+    monkeypatch.setattr(recorder._store, "store", store)
+    with recorder._flushing:
+        for each in [*reversed(ids), *[ids[0]] * 400]:  # flushes go by the ids: the first of these wait longest
+            recorder.record(*each, "valid", Use())
+    with pytest.raises(LedgerUnavailable):
+        recorder.flush()
+    while recorder.depth < limit:
+        recorder.record(*ids[0], "valid", Use())
+
+    assert recorder._folder is not None
+    journal = (recorder._folder.path / NAME).read_bytes()
+    assert unstored(journal, progress=stored[0]).total() == recorder.depth == limit
+    monkeypatch.undo()
 
 
 def test_refused_attempts_are_listed_again_in_the_next_interval(

@@ -11,9 +11,20 @@ import psycopg
 import pytest
 from faults.proxy import Proxy
 
-from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Settings, Use, api_keys
+from keyledger import (
+    APIKey,
+    InvalidArgument,
+    KeyLedger,
+    LedgerClosed,
+    LedgerUnavailable,
+    Settings,
+    Use,
+    Verification,
+    api_keys,
+)
+from keyledger.attempt import Attempt
 from keyledger.domain.ids import new_uuid
-from keyledger.domain.secret import checksum, generate
+from keyledger.domain.secret import ID, checksum, generate
 from keyledger.domain.use import RecordedUse
 
 HASTY = Settings(flush_interval_seconds=600, database_timeout_seconds=0.5, background_worker=False)
@@ -35,6 +46,10 @@ def no_fills(monkeypatch: pytest.MonkeyPatch) -> Callable[[KeyLedger], None]:
 
 def known(ledger: KeyLedger, key: APIKey) -> None:
     assert ledger.verify(key.secret).valid
+
+
+def is_in_memory(ledger: KeyLedger, key: APIKey) -> bool:
+    return isinstance(ledger._verifier.verify_at_once(key.secret), Verification)
 
 
 def hits(ledger: KeyLedger) -> int:
@@ -103,6 +118,8 @@ def test_a_key_that_was_asked_for_before_it_was_created_is_found_at_once_here_an
     key = create()
     assert ledger.verify(key.secret).valid
     eventually(lambda: other.verify(key.secret).valid)
+    for each in (ledger, other):
+        eventually(lambda: each.verify(key.secret).valid and is_in_memory(each, key))  # noqa: B023
 
 
 def test_an_unknown_key_is_not_refused_from_memory_once_the_lease_is_over(proxy: Proxy) -> None:
@@ -114,6 +131,49 @@ def test_an_unknown_key_is_not_refused_from_memory_once_the_lease_is_over(proxy:
         with pytest.raises(LedgerUnavailable):
             ledger.verify(secret)
         proxy.refuse(False)
+
+
+@pytest.mark.parametrize("what", ["the lease", "the key"])
+def test_what_ends_while_a_use_is_recorded_is_not_decided_on_from_memory(
+    ledger: KeyLedger, create: Callable[..., APIKey], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    key, memory = create(), ledger._memory
+    known(ledger, key)
+    record = ledger._recorder.record
+
+    def recorded(*noted: Any) -> None:
+        record(*noted)
+        memory.lease.end() if what == "the lease" else memory.cache.drop([str(key.secret)[ID]])
+
+    monkeypatch.setattr(ledger._recorder, "record", recorded)
+
+    assert isinstance(ledger._verifier.verify_at_once(key.secret), Attempt)
+
+
+def test_a_key_that_changes_while_its_first_use_is_recorded_is_read_again(
+    ledger: KeyLedger, create: Callable[..., APIKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = create()
+    ledger._recorder._prepare()
+    record = ledger._recorder.record
+
+    def recorded(*noted: Any) -> None:
+        record(*noted)
+        ledger.api_keys.revoke(key.id)
+
+    monkeypatch.setattr(ledger._recorder, "record", recorded)
+
+    assert ledger.verify(key.secret).code == "revoked"
+
+
+def test_claims_are_the_callers_own(ledger: KeyLedger, create: Callable[..., APIKey]) -> None:
+    key = create(claims={"role": "reader", "teams": ["one"]})
+    for _ in range(100):  # also once the key is at hand
+        found = ledger.verify(key.secret).api_key
+        assert found is not None
+        assert found.claims == {"role": "reader", "teams": ["one"]}
+        found.claims["role"] = "admin"
+        found.claims["teams"].append("another")
 
 
 @pytest.mark.parametrize("wanted", [["repo:write"], ["deploy"], ["repo:read", "admin"]])
@@ -296,7 +356,7 @@ def test_many_threads_decide_from_one_memory(
     assert all(found == sorted(found, key=["valid", "revoked"].index) for found in codes)
 
 
-def test_what_is_in_memory_is_answered_without_leaving_the_event_loop(
+def test_whatis_in_memory_is_answered_without_leaving_the_event_loop(
     ledger: KeyLedger, create: Callable[..., APIKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = create(scopes=["a"])

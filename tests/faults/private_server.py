@@ -3,7 +3,8 @@
 import fcntl
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,6 +49,20 @@ class PrivateServer:
     def start(self) -> None:
         """Bring the server back."""
         self.lease.ensure_running()
+
+    @contextmanager
+    def as_standby(self) -> Iterator[None]:
+        """In the block it is a standby, of nobody."""
+        signal_file = self.data_dir / "cluster" / "standby.signal"
+        self.kill()
+        signal_file.touch()
+        try:
+            self.start()
+            yield
+        finally:
+            self.kill()
+            signal_file.unlink(missing_ok=True)
+            self.start()
 
     def new_dsn(self, *, migrated: bool = True) -> str:
         """A new database."""

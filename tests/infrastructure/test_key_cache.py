@@ -57,6 +57,14 @@ def test_what_was_made_of_no_more_keys_is_at_hand_than_some() -> None:
 
 
 @pytest.mark.parametrize("how", ["drop", "clear"])
+def test_of_a_key_that_changed_nothing_is_at_hand(how: str) -> None:
+    cache = opened()
+    cache.make_ready("7", "made of what stood for no key")
+    cache.drop(["7"]) if how == "drop" else cache.clear()
+    assert cache.ready.get("7") is None
+
+
+@pytest.mark.parametrize("how", ["drop", "clear"])
 def test_a_key_that_changed_is_not_found_and_who_has_it_in_hand_finds_out(how: str) -> None:
     cache = opened()
     keep(cache, 7)
@@ -68,6 +76,14 @@ def test_a_key_that_changed_is_not_found_and_who_has_it_in_hand_finds_out(how: s
 
     assert not cache.keeps("7", packed)
     assert cache.get("7") is None
+    assert cache.ready.get("7") is None
+
+
+def test_what_was_made_before_a_key_was_read_again_is_not_at_hand() -> None:
+    cache = opened()
+    keep(cache, 7)
+    cache.make_ready("7", "made of it")
+    keep(cache, 7, b"another answer")
     assert cache.ready.get("7") is None
 
 
@@ -164,6 +180,15 @@ def test_a_key_that_came_after_its_stand_in_stays_when_that_is_forgotten() -> No
         miss(cache, number)
     assert cache.refusing("7") is None
     assert in_hand(cache, 7) == b"an answer\0"
+
+
+def test_what_was_made_of_a_stand_in_is_not_at_hand_once_it_is_forgotten() -> None:
+    cache = opened(limit=8)
+    miss(cache, 7)
+    cache.make_ready("7", "made of it")
+    for number in (8, 9):
+        miss(cache, number)
+    assert cache.ready.get("7") is None
 
 
 def test_of_a_small_memory_most_is_for_keys_that_are_there() -> None:

@@ -8,7 +8,9 @@ from uuid import UUID
 from simulation.process import Parts
 
 from keyledger.api_key import api_key
+from keyledger.attempt import Attempt
 from keyledger.cached_key import NOTHING, Entry, pack
+from keyledger.caching_verifier import CachingVerifier
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import ID
 from keyledger.infrastructure.verifying import barrier, feed
@@ -16,7 +18,7 @@ from keyledger.infrastructure.verifying.feed import Answer, Feed, Link, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifier import Attempt, CachingVerifier, _code, _with_scopes
+from keyledger.verifier import code_of, with_scopes
 
 
 def _dawdle(clock: Callable[[], float]) -> None:
@@ -61,7 +63,7 @@ class CredulousFill(CachingVerifier):
             self._cache.finish(fill)
             return super()._fill(attempt)
         fill.live = True
-        self._cache.store(fill, pack(self._digest(attempt.secret), view, _code(view)))
+        self._cache.store(fill, pack(self._digest(attempt), view, code_of(view)))
         raise LedgerUnavailable("to be tried again")
 
 
@@ -87,7 +89,7 @@ class StaleFill(CachingVerifier):
         view = self._views.fill(attempt.key_id).view
         if view is None:
             return None
-        code = _with_scopes(_code(view), view.scopes, attempt.wanted)
+        code = with_scopes(code_of(view), view.scopes, attempt.wanted)
         attempt.record(self._recorder, code)
         return Verification.of(code, api_key(view, self._get))
 
