@@ -1,8 +1,10 @@
 """`keyledger keys revoke`."""
 
+import asyncio
+
 import click
 
-from keyledger import KeyLedger, PepperUnavailable, Use
+from keyledger import KeyLedger, PepperUnavailable, Use, Verification
 from keyledger.cli.failures import Refused
 from keyledger.cli.options import Globals, acting, as_user, global_options, opened
 from keyledger.cli.output import moment, show
@@ -52,12 +54,11 @@ def revoke(
 
 def _id_of(ledger: KeyLedger, secret: str) -> str:
     """The id of the key that the secret belongs to, active or not. Raises Refused, PepperUnavailable."""
-    if secret.startswith(CREDENTIAL_PREFIX):
-        secret = of_credential(secret)
+    is_credential = secret.startswith(CREDENTIAL_PREFIX)
     try:
-        found = ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=_USE)
+        found = (_check_credential if is_credential else _check)(ledger, secret)
     except PepperUnavailable as error:
-        key_id = parse(secret)
+        key_id = parse(of_credential(secret) if is_credential else secret)
         assert key_id is not None
         hint = f"; the secret names {key_id_text(key_id)}, which can be revoked by that id, unchecked"
         raise PepperUnavailable(f"{error}{hint}") from None
@@ -65,3 +66,12 @@ def _id_of(ledger: KeyLedger, secret: str) -> str:
         reason = _MALFORMED if found.code == "malformed" else REASONS[found.code]
         raise Refused(f"nothing was revoked: {reason}")
     return found.api_key.id
+
+
+def _check(ledger: KeyLedger, secret: str) -> Verification:
+    return ledger.verify(secret, scopes=_NO_KEYS_SCOPE, use=_USE)
+
+
+def _check_credential(ledger: KeyLedger, secret: str) -> Verification:
+    """As the HTTP service does, which alone takes a credential for one."""
+    return asyncio.run(ledger.aio.verify_credential(secret, scopes=_NO_KEYS_SCOPE, use=_USE))
