@@ -75,10 +75,7 @@ class Peppers:
         if digest is None:
             digest = self.nobodys()
         if digest.algorithm != ALGORITHM or digest.kid not in self._peppers:
-            raise PepperUnavailable(
-                f"the digest was made with {digest.algorithm} and pepper {digest.kid!r}, which this process was"
-                " not given; add it to KEYLEDGER_PEPPERS or Settings.peppers"
-            )
+            raise PepperUnavailable(_lacks(digest))
         return hmac.compare_digest(self._hmac(digest.kid, key_id, secret), digest.value)
 
     def fingerprints(self) -> dict[str, bytes]:
@@ -89,3 +86,12 @@ class Peppers:
         keyed = self._keyed[kid].copy()
         keyed.update(b"v1" + key_id.bytes + secret.encode("ascii"))
         return keyed.digest()
+
+
+def _lacks(digest: Digest) -> str:
+    if digest.algorithm != ALGORITHM:
+        return f"the key's digest was made by {digest.algorithm!r}, which this version of keyledger does not know"
+    return (
+        f"the key was made with the pepper {digest.kid!r}, which this process was not given;"
+        " add it to KEYLEDGER_PEPPERS or Settings.peppers"
+    )

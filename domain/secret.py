@@ -70,6 +70,11 @@ def of_credential(text: str) -> str:
     return PREFIX + text.removeprefix(CREDENTIAL_PREFIX)
 
 
+def is_of_credential(text: str) -> bool:
+    """Whether it is a service credential's secret, and no damaged one."""
+    return text.startswith(CREDENTIAL_PREFIX) and parse(of_credential(text)) is not None
+
+
 def may_occur_in(text: str) -> bool:
     """Whether it is worth while to look for one in the text."""
     return "k_" in text or "k%5" in text

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import threading
 import time
 import weakref
@@ -27,6 +28,8 @@ _called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default
 
 _RETRY_PAUSE_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.5
+_REFUSAL = re.compile(r"(?:FATAL:\s+|fe_sendauth: )(.+)")
+"""What the server said, or libpq of what the server asked for."""
 _RECOVERING = ("the database system is", "server closed the connection")
 PASSING = (
     psycopg.OperationalError,
@@ -97,7 +100,7 @@ class Database:
             except psycopg.Error as error:
                 # A refused connection has no SQLSTATE to tell by; in another language this one is not waited for.
                 if not any(each in str(error) for each in _RECOVERING) or time.monotonic() >= deadline:
-                    raise LedgerUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}") from None
+                    raise LedgerUnavailable(_unconnected(error)) from None
                 time.sleep(_RETRY_PAUSE_SECONDS)
             else:
                 return
@@ -256,6 +259,14 @@ def _check_conninfo(conninfo: str) -> None:
     if "@" in host[1:] or "@" in dbname or not all(each.isdecimal() for each in port.split(",") if each):
         # What follows the first unescaped "@" or "/" of a password stands in one of these.
         raise InvalidArgument("dsn", "a URI whose password has its special characters percent-encoded")
+
+
+def _unconnected(error: psycopg.Error) -> str:
+    """Why there is no connection: a server that says no is there, and another try meets the same."""
+    refusal = _REFUSAL.search(str(error))
+    if refusal is not None:
+        return f"PostgreSQL refused the connection: {refusal[1]}"
+    return f"PostgreSQL cannot be reached: {_reason(error)}"
 
 
 def _reason(error: Exception) -> str:

@@ -1,8 +1,11 @@
 """Peppers against the ledger: one that was lost or changed must be an error, and no refusal of every key."""
 
+import logging
 import os
 import secrets
 from pathlib import Path
+
+import psycopg
 
 from keyledger.domain.digest import PEPPER_BYTES, Peppers
 from keyledger.domain.errors import EmbeddedServerError, PepperUnavailable
@@ -12,6 +15,11 @@ from keyledger.infrastructure.embedded.files import open_owned, sync_folder
 from keyledger.infrastructure.queries import QUERIES
 
 EMBEDDED = "embedded"
+
+_log = logging.getLogger("keyledger.peppers")
+
+_SEARCH = "SET LOCAL statement_timeout = 1000"
+"""Milliseconds: one that no key needs any more has every key read, of which there may be very many."""
 
 
 def check(database: Database, peppers: Peppers) -> None:
@@ -28,6 +36,40 @@ def check(database: Database, peppers: Peppers) -> None:
         parameters = {"kids": list(found), "fingerprints": list(found.values())}
         database.run(lambda connection: connection.execute(QUERIES["remember_peppers"], parameters))
         check(database, peppers)  # another process may have been quicker, with another one
+
+
+def missing(database: Database, peppers: Peppers) -> tuple[str, ...]:
+    """The ids of the peppers that live keys need and this process was not given.
+
+    None where a second is too short to tell.
+    """
+    parameters = {"given": list(peppers.fingerprints())}
+
+    def find(connection: DeadlineConnection) -> tuple[str, ...]:
+        try:
+            with connection.transaction():
+                connection.execute(_SEARCH)
+                found = connection.execute(QUERIES["find_missing_peppers"], parameters).fetchall()
+        except psycopg.errors.QueryCanceled:
+            return ()
+        return tuple(kid for (kid,) in found)
+
+    return database.run(find)
+
+
+def told(kids: tuple[str, ...]) -> str:
+    """What it means that these are missing, a sentence."""
+    named = ", ".join(map(repr, kids))
+    return (
+        f"live keys were made with a pepper that this process was not given ({named}), so they cannot be verified"
+        " here: add it to KEYLEDGER_PEPPERS or Settings.peppers"
+    )
+
+
+def warn_of_missing(database: Database, peppers: Peppers) -> None:
+    """Log them, if there are any: a pepper may be taken away once its keys are gone, and no sooner."""
+    if kids := missing(database, peppers):
+        _log.warning("%s", told(kids))
 
 
 def read_or_create(database: Database, path: Path) -> dict[str, bytes]:

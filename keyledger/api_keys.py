@@ -195,15 +195,21 @@ class APIKeys:
         then revoke it again.
         """
         arguments.boolean("barrier", barrier)
+        key, _ = self.revoke_once(api_key_id, revocation_reason=revocation_reason, actor=actor)
+        if barrier:
+            self._changes.await_all()
+        return key
+
+    def revoke_once(
+        self, api_key_id: str, *, revocation_reason: str | None = None, actor: Actor | None = None
+    ) -> tuple[APIKey, bool]:
+        """The same, and whether it was this call that revoked the key, for the command line."""
         now, key_id, actor = self._clock(), parse_key_id(api_key_id), self._actor_of(actor)
         reason = arguments.revocation_reason(revocation_reason)
         event = KeyRevoked(id=new_uuid(), occurred_at=now, actor=actor, revocation_reason=reason)
         with one_call(), self._changes.of(key_id):
             view = self._store.revoke(key_id, event)
-            key = self.get(api_key_id) if view is None else api_key(view, self.get)
-        if barrier:
-            self._changes.await_all()
-        return key
+            return (self.get(api_key_id), False) if view is None else (api_key(view, self.get), True)
 
     def delete(self, api_key_id: str, *, actor: Actor | None = None) -> None:
         """Delete a key, for ever: it is found by no id, list or secret any more; its history stays.

@@ -134,6 +134,7 @@ class KeyLedger(ActingLedger):
             own = peppers.read_or_create(database, server.data_dir / "pepper") if server else {}
             ring = peppers.with_own(given, own)
             peppers.check(database, ring)
+            peppers.warn_of_missing(database, ring)
         except BaseException:
             database.close()
             raise
@@ -176,6 +177,7 @@ class KeyLedger(ActingLedger):
             uses_waiting=self._recorder.depth,
             figures={figure.name: figure.read() for figure in self._figures},
             pepper=self._peppers.current,
+            missing_peppers=peppers.missing(self._database, self._peppers),
             data_dir=self._server.data_dir if self._server else None,
             sequencer=progress_status.sequencer(self._database),
             projections=progress_status.projections(self._database),

@@ -63,11 +63,16 @@ class Replay:
         `expired` is judged at the moment, and `last_used_at` is the latest accepted use up to it. It costs a few
         reads, however often the key was used. Raises InvalidArgument.
         """
-        key_id = parse_key_id(api_key_id)
-        with one_call():
-            moment = self._moment("at", at)
-            past = self._past.keys([key_id], moment).get(key_id)
+        past, moment = self._past_key(api_key_id, at)
         return None if past is None else self._if_there(past, moment)
+
+    def life(self, api_key_id: str, at: datetime | int) -> tuple[datetime, datetime | None] | None:
+        """When the key was created, and when deleted, as known at the moment, for the command line.
+
+        None where it had not been created. Raises InvalidArgument.
+        """
+        past, _ = self._past_key(api_key_id, at)
+        return None if past is None else (past.key.created_at, past.key.deleted_at)
 
     def keys_as_of(
         self, at: datetime | int, *, subject: str | None = None, include_invalid: bool = False
@@ -130,6 +135,12 @@ class Replay:
         progress: called with a RebuildProgress after each batch. Raises UnreadableEvent, LedgerUnavailable.
         """
         return verification.verify(self._database, self._codec, named(None), progress)
+
+    def _past_key(self, api_key_id: str, at: datetime | int) -> tuple[PastKey | None, Moment]:
+        key_id = parse_key_id(api_key_id)
+        with one_call():
+            moment = self._moment("at", at)
+            return self._past.keys([key_id], moment).get(key_id), moment
 
     def _moment(self, param: str, at: object) -> Moment:
         if isinstance(at, datetime) and at.utcoffset() is not None:

@@ -17,6 +17,10 @@ PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
 LEASE_MOST_SECONDS = 10.0
 SPOOL_DIR_VARIABLE = "KEYLEDGER_SPOOL_DIR"
 
+_PEPPERS_ALLOWED = (
+    "ID:BASE64, several with commas between them: an id of 1 to 32 of A-Z a-z 0-9 . _ -, and not 'none', and the"
+    ' base64 of at least 32 random bytes; such as "2026:$(openssl rand -base64 32)"'
+)
 _COUNTS = (
     "max_connections",
     "flush_after_uses",
@@ -132,6 +136,7 @@ def _seconds(field: str, value: object, most: float) -> float:
 
 
 def _from_environment() -> dict[str, bytes]:
+    """The variable's peppers by id. Raises InvalidArgument, which never repeats what it holds."""
     found: dict[str, bytes] = {}
     for entry in filter(None, map(str.strip, os.environ.get(PEPPERS_VARIABLE, "").split(","))):
         count = len(found)
@@ -139,7 +144,11 @@ def _from_environment() -> dict[str, bytes]:
         try:
             found[kid] = base64.b64decode(encoded, validate=True)
         except ValueError:  # binascii.Error is one, and so is what a character beyond ASCII raises
-            raise InvalidArgument(PEPPERS_VARIABLE, "id:base64, several with commas between them") from None
+            raise InvalidArgument(PEPPERS_VARIABLE, _PEPPERS_ALLOWED) from None
         if len(found) == count:
             raise InvalidArgument(PEPPERS_VARIABLE, "each id once")
+    try:
+        Peppers(found)
+    except InvalidArgument:
+        raise InvalidArgument(PEPPERS_VARIABLE, _PEPPERS_ALLOWED) from None
     return found

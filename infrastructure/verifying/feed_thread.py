@@ -1,6 +1,7 @@
 """The thread that asks the feed's questions, from the first verification of a process on."""
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -27,6 +28,7 @@ from keyledger.infrastructure.verifying.lease import Lease
 _log = logging.getLogger("keyledger.feed")
 
 _FAILED_SECONDS = 0.05
+_SAID_AGAIN_SECONDS = 60.0  # an outage is no reason to fill a log
 _BREATH_SECONDS = 0.005  # between two questions, however many barriers are raised
 _LOOK_AGAIN_SECONDS = 0.1
 _CROWDED_OUTBOX = 1_000
@@ -119,6 +121,7 @@ class FeedThread:
         self._announcements: deque[str] = deque()
         self._asked = False
         self._failure: object = "it was not asked yet"
+        self._say_again_at = -math.inf
         self._ear: socket.socket | None = None
         self._bell: socket.socket | None = None
         self._relief: threading.Thread | None = None
@@ -164,6 +167,9 @@ class FeedThread:
         """One question; whoever waits for a lease looks again."""
         self._asked = False
         answer = self._feed.ask(self._link)
+        if self._say_again_at > -math.inf:
+            self._say_again_at = -math.inf
+            _log.warning("news from PostgreSQL again")
         self._asked |= must_register(answer, self._lease.seconds)
         with self._answered:
             self._answered.notify_all()
@@ -207,7 +213,9 @@ class FeedThread:
         """Connect again; what is remembered stays true, and the next answer names all that changed meanwhile."""
         known = isinstance(error, (KeyLedgerError, psycopg.Error))
         self._failure = (str(error) or type(error).__name__).splitlines()[0] if known else type(error).__name__
-        _log.warning("no news from PostgreSQL: %s", self._failure, exc_info=not known)
+        if self._clock() >= self._say_again_at:
+            self._say_again_at = self._clock() + _SAID_AGAIN_SECONDS
+            _log.warning("no news from PostgreSQL: %s", self._failure, exc_info=not known)
         self._link.close()
         self._database.revive()
         time.sleep(_FAILED_SECONDS)

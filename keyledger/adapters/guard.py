@@ -1,11 +1,21 @@
 """Whether a request is let in: the one place where that is decided for every framework."""
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import TypedDict
 
-from keyledger import APIKey, InvalidArgument, KeyLedger, LedgerClosed, LedgerUnavailable, Use, Verification
+from keyledger import (
+    APIKey,
+    InvalidArgument,
+    KeyLedger,
+    LedgerClosed,
+    LedgerUnavailable,
+    PepperUnavailable,
+    Use,
+    Verification,
+)
 from keyledger.adapters.refusal import AMBIGUOUS, MISSING, UNAVAILABLE, Refusal, Refusals
 from keyledger.forwarded import Network, TrustedProxies, plain_address
 
@@ -14,6 +24,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 LedgerSource = KeyLedger | Callable[[], KeyLedger]
 """A ledger, or what returns it at each request: for services that open it after their routes are made."""
+
+_log = logging.getLogger("keyledger.adapters")
 
 _AUTHORIZATION = b"authorization"
 _BEARER = b"bearer "
@@ -116,8 +128,8 @@ class Guard:
             return self.refusals.of(secret)
         try:
             return self._answer((self._ledger or self.ledger).verify(secret, scopes=wanted, use=use), wanted)
-        except (LedgerUnavailable, LedgerClosed):
-            return self.refusals.of(UNAVAILABLE)
+        except (LedgerUnavailable, LedgerClosed) as error:
+            return self._undecided(error)
 
     def check_at_once(
         self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
@@ -129,8 +141,8 @@ class Guard:
             return self.refusals.of(secret)
         try:
             found = (self._ledger or self.ledger).aio.verify_at_once(secret, scopes=wanted, use=use)
-        except (LedgerUnavailable, LedgerClosed):
-            return self.refusals.of(UNAVAILABLE)
+        except (LedgerUnavailable, LedgerClosed) as error:
+            return self._undecided(error)
         return self._answer(found, wanted) if isinstance(found, Verification) else self._awaited(found, wanted)
 
     async def acheck(
@@ -147,8 +159,14 @@ class Guard:
     async def _awaited(self, coming: Awaitable[Verification], wanted: tuple[str, ...]) -> APIKey | Refusal:
         try:
             return self._answer(await coming, wanted)
-        except (LedgerUnavailable, LedgerClosed):
-            return self.refusals.of(UNAVAILABLE)
+        except (LedgerUnavailable, LedgerClosed) as error:
+            return self._undecided(error)
+
+    def _undecided(self, error: Exception) -> Refusal:
+        """503. A pepper that is missing, which no other try brings, is for the log and not for who calls."""
+        if isinstance(error, PepperUnavailable):
+            _log.warning("%s", error)
+        return self.refusals.of(UNAVAILABLE)
 
     def _question(self, headers: Headers, peer: str | None, method: str, path: str) -> tuple[str, Use | None]:
         """The secret with its use; or the code of the refusal, with none, where there is not exactly one."""

@@ -5,7 +5,15 @@ import click
 from keyledger import APIKey
 from keyledger import credentials as service_credentials
 from keyledger.cli.only_now import shown_only_now
-from keyledger.cli.options import Globals, acting, as_user, global_options, opened, options_called
+from keyledger.cli.options import (
+    Globals,
+    acting,
+    as_user,
+    global_options,
+    opened,
+    options_called,
+    warn_of_pepper,
+)
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.tables import key_details
 
@@ -23,18 +31,28 @@ def credentials() -> None:
 @credentials.command()
 @click.option("--name", required=True, help="3 to 255 characters.")
 @click.option(
-    "--scopes", required=True, metavar="SCOPE,…", help=f"Some of {', '.join(service_credentials.SCOPES)}."
+    "--scope",
+    "one_by_one",
+    multiple=True,
+    help=f"One of {', '.join(service_credentials.SCOPES)}; may be given several times.",
 )
+@click.option("--scopes", metavar="SCOPE,…", help="Several, with commas between them.")
 @as_user
 @global_options
 @click.pass_obj
-def create(target: Globals, *, name: str, scopes: str, as_user: str | None) -> None:
+def create(
+    target: Globals, *, name: str, one_by_one: tuple[str, ...], scopes: str | None, as_user: str | None
+) -> None:
     """Create a service credential and show its secret, this once."""
-    wanted = [scope.strip() for scope in scopes.split(",")]
-    with options_called(scopes="--scopes"), opened(target) as ledger:
+    if not one_by_one and scopes is None:
+        raise click.UsageError("give --scope, once or several times", click.get_current_context())
+    together = [] if scopes is None else [scope.strip() for scope in scopes.split(",")]
+    wanted = [*one_by_one, *together]
+    with options_called(scopes="--scope or --scopes"), opened(target) as ledger:
         key, secret = service_credentials.create(acting(ledger, as_user).api_keys, name=name, scopes=wanted)
         with shown_only_now(key):
             _show_created(key, secret, as_json=target.json)
+        warn_of_pepper(ledger)
 
 
 def _show_created(key: APIKey, secret: str, *, as_json: bool) -> None:

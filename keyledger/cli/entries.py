@@ -46,7 +46,9 @@ def actor_text(entry: HistoryEntry) -> str | None:
     if actor is None:
         return None
     of, by = actor.organization_id and f"of {actor.organization_id}", actor.credential_id
-    who = [text for text in (actor.user_id, of, by and f"with {by}") if text]
+    who = [text for text in (actor.user_id, of) if text]
+    if by:
+        who.append(f"{'with ' if who else ''}credential {by}")
     where = [f"from {actor.ip_address}"] if actor.ip_address else []
     return " ".join(who + where + ([f"request {actor.request_id}"] if actor.request_id else [])) or None
 
@@ -59,7 +61,7 @@ def what_text(entry: HistoryEntry) -> str:
             scopes = ", ".join(details["scopes"]) or "—"
             return f"{details['name']!r}, scopes {scopes}, expires {moment(details['expiration'])}"
         case "KeyUpdated":
-            return "; ".join(f"{field} = {_value(value)}" for field, value in details["changes"].items())
+            return "; ".join(_change(field, value) for field, value in details["changes"].items())
         case "KeyRevoked":
             return f"reason: {details['revocation_reason'] or '—'}"
         case "KeyDeleted":
@@ -79,6 +81,12 @@ def _use(details: dict[str, Any]) -> str:
     source = [f"from {details['ip_address']}"] if details["ip_address"] else []
     named = [f"request {details['request_id']}"] if details["request_id"] else []
     return ", ".join(filter(None, (outcome, request, *source, details["user_agent"], *named)))
+
+
+def _change(field: str, value: Any) -> str:
+    if field == "scopes":
+        return f"scopes {', '.join(value) or '—'}"
+    return f"expires {moment(value)}" if field == "expiration" else f"{field} {_value(value)}"
 
 
 def _value(value: object) -> str:

@@ -45,6 +45,10 @@ _PRIVATE = (
 )
 
 
+_NOTHING = re.compile(r", or None(?: for (\w+))?$")
+"""What Python's callers may give; on a command line it is left out."""
+
+
 class Refused(click.ClickException):
     """The ledger works, and its answer is no."""
 
@@ -80,7 +84,7 @@ def _described(error: Exception) -> tuple[str, str, str | None, int]:
             return "UsageError", error.format_message(), param and param.name, USAGE
         case InvalidArgument():
             called = next(iter(getattr(error, "__notes__", ())), _OPTIONS.get(error.param, error.param))
-            message = f"{called}: {error.allowed}"
+            message = f"{called}: {_NOTHING.sub(_left_out, error.allowed)}"
             return kind, message, error.param, USAGE
         case KeyNotFound() | KeyRevokedError() | IdempotencyConflict() | InvalidAPIKey() | RebuildRefused():
             return kind, str(error), None, REFUSED
@@ -89,3 +93,7 @@ def _described(error: Exception) -> tuple[str, str, str | None, int]:
         case KeyLedgerError() | OutputFailed() | OSError():
             return kind, str(error), None, UNAVAILABLE
     return "InternalError", f"a defect of keyledger: {kind}: {error}", None, UNAVAILABLE
+
+
+def _left_out(nothing: re.Match[str]) -> str:
+    return f"; leave it out for {nothing[1]}" if nothing[1] else ""

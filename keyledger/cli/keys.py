@@ -7,7 +7,17 @@ import click
 from keyledger import APIKey
 from keyledger.cli.delete import delete
 from keyledger.cli.only_now import shown_only_now
-from keyledger.cli.options import Duration, Globals, JSONValue, acting, as_user, global_options, opened
+from keyledger.cli.options import (
+    Duration,
+    Globals,
+    JSONValue,
+    acting,
+    as_user,
+    global_options,
+    note_commas,
+    opened,
+    warn_of_pepper,
+)
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.revoke import revoke
 from keyledger.cli.tables import key_details, key_table, show_key
@@ -23,11 +33,11 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--name", required=True, help="3 to 255 characters; fixed from then on.")
-@click.option("--subject", help="Whose key it is: a user's or an organization's id.")
+@click.option("--subject", help="Whose key it is: a user's or an organization's id; by default --as-user's.")
 @click.option("--description", help="At most 255 characters.")
 @click.option("--expires-in", type=Duration(), metavar="TIME", help="Seconds, or such as 90d, 12h, 30m.")
 @click.option("--type", "kind", default="api_key", show_default=True, help="3 to 25 characters.")
-@click.option("--scope", "scopes", multiple=True, help="May be given several times.")
+@click.option("--scope", "scopes", multiple=True, help="One scope; may be given several times.")
 @click.option("--claims", type=JSONValue(), metavar="JSON", help="Any JSON value of at most 8 KiB.")
 @click.option("--created-by", metavar="USER_ID", help="Who made it, if it was not --as-user.")
 @click.option("--idempotency-key", metavar="KEY", help="A repetition makes no second key.")
@@ -46,7 +56,9 @@ def create(
 ) -> None:
     """Create a key and show its secret, this once."""
     if fields["subject"] is None and as_user is None:
-        raise click.UsageError("--subject is required where --as-user names nobody", click.get_current_context())
+        missing = "give --subject (whose key it is), or --as-user for a user's own key"
+        raise click.UsageError(missing, click.get_current_context())
+    note_commas(fields["scopes"])
     with opened(target) as ledger:
         key = acting(ledger, as_user).api_keys.create(
             type=kind, seconds_until_expiration=expires_in, claims=claims and claims[0], **fields
@@ -54,6 +66,7 @@ def create(
         # Before the ledger closes: should that fail, the secret is out all the same.
         with shown_only_now(key):
             _show_created(key, as_json=target.json)
+        warn_of_pepper(ledger)
 
 
 @keys.command("list")
@@ -77,10 +90,11 @@ def list_keys(
         return
     if found.data:
         show(key_table(found.data), "")
-    pages = -(-found.total_count // page_size)
+    pages = max(1, -(-found.total_count // page_size))
     left_out = "" if everything else "; revoked and expired keys are left out (--all)"
     count = "1 key" if found.total_count == 1 else f"{found.total_count} keys"
-    show(f"{count}, page {page} of {max(1, pages)}{left_out}")
+    where = f"page {page} of {pages}" if page <= pages else f"there is no page {page}; the last is {pages}"
+    show(f"{count}, {where}{left_out}")
 
 
 @keys.command("show")

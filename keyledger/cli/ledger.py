@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from keyledger import ProjectionStatus, SequencerStatus
-from keyledger.cli.options import Globals, global_options, opened
+from keyledger.cli.options import Globals, announce, global_options, is_new, opened
 from keyledger.cli.output import moment, plain, show, show_json
 from keyledger.cli.progress_bar import progress_bar
 from keyledger.cli.tables import facts
@@ -16,6 +16,9 @@ from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
 from keyledger.status import Status
+
+_FEW = 5
+"""Migrations that are named to people one by one."""
 
 _NO_PEPPER = (
     "none: digests have no key, so whoever can write to the table could add a key of their own."
@@ -37,8 +40,11 @@ def migrate(target: Globals) -> None:
     if target.json:
         show_json({"applied": applied, "schema_version": schema.CURRENT})
         return
-    for name in applied:
-        show(f"applied {name}")
+    if len(applied) > _FEW:
+        show(f"applied {len(applied)} migrations")
+    else:
+        for name in applied:
+            show(f"applied {name}")
     show(f"The schema is at version {schema.CURRENT}{'.' if applied else ': nothing to do.'}")
 
 
@@ -58,20 +64,28 @@ def status(target: Globals) -> None:
     table.add_row("data directory", plain(found.data_dir or "— (a server of your own)"))
     table.add_row("schema", plain(f"version {store.schema_version} of {schema.CURRENT}"))
     table.add_row("keys", plain(f"{store.api_keys:,}, of which revoked {store.revoked:,}"))
-    table.add_row("events", plain(f"{store.events_bytes:,} bytes with their indexes"))
+    table.add_row("events", plain(f"{_events(found):,}, {store.events_bytes:,} bytes with their indexes"))
     table.add_row("without position", plain(f"{store.outbox:,} events"))
     table.add_row("sequencer", plain(_sequencer(found.sequencer)))
     for each in found.projections:
         table.add_row(f"read model {each.name}", plain(_projection(each), "red" if each.stopped else ""))
+    for problem in found.problems:
+        table.add_row("problem", plain(problem, "red"))
     table.add_row("health", plain(found.health, "green" if found.health == "ok" else "red"))
-    table.add_row("last flush", plain(moment(store.last_flush_at)))
-    table.add_row("pepper", plain(_NO_PEPPER if found.pepper == "none" else found.pepper))
+    table.add_row("last flush of uses", plain(moment(store.last_flush_at)))
+    unpeppered = found.pepper == "none" and not found.missing_peppers
+    table.add_row("pepper", plain(_NO_PEPPER if unpeppered else found.pepper))
     show(table)
 
 
+def _events(found: Status) -> int:
+    """All of them: positions have no holes."""
+    return found.sequencer.position + found.store.outbox
+
+
 def _sequencer(found: SequencerStatus) -> str:
-    role = f"held since epoch {found.epoch:,}" if found.held else "held by nobody"
-    return f"position {found.position:,}; the role is {role}"
+    role = f"a process holds the role (epoch {found.epoch:,})" if found.held else "no process holds the role"
+    return f"position {found.position:,}; {role}"
 
 
 def _projection(found: ProjectionStatus) -> str:
@@ -90,10 +104,12 @@ def _as_json(found: Status) -> dict[str, object]:
         "newest_schema_version": schema.CURRENT,
         "api_keys": found.store.api_keys,
         "revoked": found.store.revoked,
+        "events": _events(found),
         "events_bytes": found.store.events_bytes,
         "outbox": found.store.outbox,
         "last_flush_at": found.store.last_flush_at,
         "pepper": found.pepper,
+        "missing_peppers": found.missing_peppers,
         "health": found.health,
         "problems": found.problems,
         "sequencer": found.sequencer,
@@ -105,8 +121,11 @@ def _as_json(found: Status) -> dict[str, object]:
 def database(target: Globals) -> Iterator[Database]:
     """The database itself, which a ledger opens only where its schema is up to date."""
     where = target.where()
+    new = is_new(where)
     server = EmbeddedServer.acquire(where) if isinstance(where, Path) else None
     try:
+        if new:
+            announce(where)
         found = Database(server.conninfo if server else str(where))
         try:
             found.probe()

@@ -13,9 +13,12 @@ import click
 from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
+from keyledger.infrastructure.embedded.files import DataFolder
 from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_AS_USER = "Who acts, recorded with the event; without it nobody is."
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
@@ -76,7 +79,7 @@ def global_options(command: F) -> F:
 
 def as_user(command: F) -> F:
     """Accept --as-user."""
-    return click.option("--as-user", metavar="USER_ID", help="Who acts, recorded with the event.")(command)
+    return click.option("--as-user", metavar="USER_ID", help=_AS_USER)(command)
 
 
 def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
@@ -88,11 +91,36 @@ def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
 def opened(wanted: Globals) -> Iterator[KeyLedger]:
     """The ledger that the options name. A new one is announced: perhaps another was meant."""
     where = wanted.where()
-    new = isinstance(where, Path) and not where.exists()
+    new = is_new(where)
     with KeyLedger.open(wanted.dsn, data_dir=wanted.data_dir) as ledger:
-        if new and not wanted.json:
-            complain(f"keyledger: a new ledger was made in {printable(str(where))}")
+        if new:
+            announce(where)
         yield ledger
+
+
+def is_new(where: str | Path) -> bool:
+    """Whether there is no ledger yet in an embedded PostgreSQL's data directory."""
+    return isinstance(where, Path) and not DataFolder(where).cluster.exists()
+
+
+def announce(where: str | Path) -> None:
+    """Say on stderr that a ledger was made there, to programs too."""
+    complain(f"keyledger: a new ledger was made in {printable(str(where))}")
+
+
+def note_commas(scopes: tuple[str, ...]) -> None:
+    """Say which scopes hold a comma: two were meant, perhaps."""
+    for scope in scopes:
+        if "," in scope:
+            complain(f"keyledger: the scope {scope!a} holds a comma; for two scopes give --scope twice")
+
+
+def warn_of_pepper(ledger: KeyLedger) -> None:
+    """Say that a key is made without a pepper, where others have one: it was meant to have it too, perhaps."""
+    found = ledger.status()
+    if found.pepper == "none" and found.missing_peppers:
+        named = ", ".join(map(repr, found.missing_peppers))
+        complain(f"keyledger: made without a pepper, though other keys have one ({named}): set KEYLEDGER_PEPPERS")
 
 
 @contextmanager

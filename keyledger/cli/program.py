@@ -15,7 +15,7 @@ from keyledger.domain import secret
 
 _ON_COMMAND_LINE = (
     "an argument holds an API key's secret, which the process list and the shell's history show to others:"
-    " give it on standard input"
+    " give it on standard input (to revoke by it: keyledger keys revoke --secret-stdin)"
 )
 
 

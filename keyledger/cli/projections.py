@@ -21,6 +21,7 @@ _DIGITS = 12
 
 
 @click.group()
+@global_options
 def projections() -> None:
     """Look at, verify and rebuild the read models that are made of the events."""
 

@@ -31,7 +31,10 @@ def replay() -> None:
 @global_options
 @click.pass_obj
 def key_as_of(target: Globals, *, api_key_id: str, at: datetime | int) -> None:
-    """Show a key exactly as it was. Exit code 1 if it did not exist then."""
+    """Show a key exactly as it was. Exit code 1 if it did not exist then.
+
+    A MOMENT is a time, how long ago, or a position: see `keyledger replay --help`.
+    """
     with opened(target) as ledger:
         key = ledger.replay.key_as_of(api_key_id, at)
         if key is None:
@@ -49,7 +52,10 @@ def key_as_of(target: Globals, *, api_key_id: str, at: datetime | int) -> None:
 @global_options
 @click.pass_obj
 def keys_as_of(target: Globals, *, at: datetime | int, subject: str | None, include_invalid: bool) -> None:
-    """Show all keys as they were, oldest first."""
+    """Show all keys as they were, oldest first.
+
+    A MOMENT is a time, how long ago, or a position: see `keyledger replay --help`.
+    """
     with opened(target) as ledger:
         found = ledger.replay.keys_as_of(at, subject=subject, include_invalid=include_invalid)
         if target.json:
@@ -72,7 +78,8 @@ def keys_as_of(target: Globals, *, at: datetime | int, subject: str | None, incl
 def diff(target: Globals, *, start: datetime | int, end: datetime | int | None, subject: str | None) -> None:
     """Show which keys were gained, lost, widened or narrowed from one moment to another, and what did it.
 
-    Two positions or two times. What was done and undone in between is not shown: `audit history` shows all.
+    A MOMENT is a time, how long ago, or a position: see `keyledger replay --help`. Give two positions or two
+    times. What was done and undone in between is not shown: `audit history` shows all.
     """
     with opened(target) as ledger:
         if end is None:
@@ -95,7 +102,11 @@ def _told(at: datetime | int) -> str:
 
 def _absence(ledger: KeyLedger, api_key_id: str, at: datetime | int) -> str:
     """Why there was no key."""
-    later = ledger.replay.key_as_of(api_key_id, ledger.replay.position())
-    if later is None:
-        return f"no key {api_key_id} was ever created here"
-    return f"{api_key_id} did not exist at {_told(at)}: it was created {moment(later.created_at)}"
+    absent = f"{api_key_id} did not exist at {_told(at)}"
+    match ledger.replay.life(api_key_id, at):
+        case (_, datetime() as deleted_at):
+            return f"{absent}: it was deleted {moment(deleted_at)}"
+    match ledger.replay.life(api_key_id, ledger.replay.position()):
+        case (created_at, _):
+            return f"{absent}: it was created {moment(created_at)}"
+    return f"no key {api_key_id} was ever created here"

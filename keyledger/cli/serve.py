@@ -18,13 +18,13 @@ from keyledger.cli.options import Globals, global_options, opened, options_calle
 @click.option(
     "--jwks-file", type=click.Path(exists=True, dir_okay=False), help="Serve browsers: the keys of session tokens."
 )
-@click.option("--issuer", metavar="URL", help="What the session tokens' `iss` must be.")
+@click.option("--issuer", metavar="URL", help="What the session tokens' `iss` must be; with --jwks-file.")
 @click.option(
     "--authorized-party",
     "authorized_parties",
     multiple=True,
     metavar="ORIGIN",
-    help="What the session tokens' `azp` may be; may be given several times.",
+    help="What the session tokens' `azp` may be; with --jwks-file; may be given several times.",
 )
 @click.option(
     "--database-timeout",
@@ -75,7 +75,11 @@ def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
     try:
         from keyledger.http import serving
     except ModuleNotFoundError as error:
-        raise LedgerUnavailable(str(error) if error.name == "starlette" else _MISSING) from None
+        raise click.UsageError(str(error) if error.name == "starlette" else _MISSING) from None
+    if jwks_file is None:
+        for given, option in (("issuer", "--issuer"), ("authorized_parties", "--authorized-party")):
+            if options[given]:
+                raise click.UsageError(f"{option} needs --jwks-file", click.get_current_context())
     where = target.where()
     is_embedded = isinstance(where, Path)
     plan = serving.Plan(
@@ -103,4 +107,7 @@ def _check_address(host: str, port: int) -> None:
         raise LedgerUnavailable(f"{host}, port {port}, cannot be listened on: {error.strerror}") from None
 
 
-_MISSING = 'the HTTP service needs more packages: pip install "keyledger[http]"'
+_MISSING = (
+    "the HTTP service needs more packages: install keyledger with its extra http"
+    ' (in a clone: pip install ".[http]")'
+)

@@ -4,7 +4,16 @@ from typing import Any
 
 import click
 
-from keyledger.cli.options import Duration, Globals, JSONValue, acting, as_user, global_options, opened
+from keyledger.cli.options import (
+    Duration,
+    Globals,
+    JSONValue,
+    acting,
+    as_user,
+    global_options,
+    note_commas,
+    opened,
+)
 from keyledger.cli.tables import show_key
 
 
@@ -25,6 +34,7 @@ from keyledger.cli.tables import show_key
 def update(target: Globals, /, *, api_key_id: str, as_user: str | None, **options: Any) -> None:
     """Change what is given; the rest of the key stays."""
     changes = _changes(**options)
+    note_commas(options["scopes"])
     with opened(target) as ledger:
         key = acting(ledger, as_user).api_keys.update(api_key_id, **changes)
     show_key(key, as_json=target.json)

@@ -8,15 +8,23 @@ from keyledger.cli.options import Globals, global_options, opened
 from keyledger.cli.output import plain, show, show_json
 from keyledger.cli.stdin_secret import read_secret
 from keyledger.cli.tables import key_details
+from keyledger.domain.secret import is_of_credential
 
-USE = Use(user_agent="keyledger command line")
+_USE = Use(user_agent="keyledger command line")
 REASONS = {
-    "malformed": "that is not an API key's secret",
+    "malformed": (
+        "that is not an API key's secret: stdin must hold the secret alone, ak_ and 71 characters,"
+        " without 'Bearer'"
+    ),
     "not_found": "no API key has this secret",
     "revoked": "the key is revoked",
     "expired": "the key has expired",
     "insufficient_scope": "the key lacks a scope that was asked for",
 }
+_CREDENTIAL = (
+    "this is a service credential's secret, and no key that a caller sends:"
+    " to revoke it, keyledger keys revoke --secret-stdin"
+)
 
 
 @click.command()
@@ -31,12 +39,13 @@ def verify(context: click.Context, *, scopes: tuple[str, ...]) -> None:
     target = context.ensure_object(Globals)
     secret = read_secret()
     with opened(target) as ledger:
-        found = ledger.verify(secret, scopes=scopes, use=USE)
+        found = ledger.verify(secret, scopes=scopes, use=_USE)
     key = found.api_key
     if target.json:
         show_json({"valid": found.valid, "code": found.code, "api_key": key and key.as_dict()})
     else:
-        show(plain("valid", "green") if found.valid else plain(f"{found.code}: {REASONS[found.code]}", "red"))
+        reason = _CREDENTIAL if is_of_credential(secret) else REASONS.get(found.code)
+        show(plain("valid", "green") if found.valid else plain(f"{found.code}: {reason}", "red"))
         if key is not None:
             show("", key_details(key))
     context.exit(0 if found.valid else REFUSED)

@@ -4,7 +4,9 @@ try:
     import starlette as _starlette  # noqa: F401
 except ModuleNotFoundError:
     raise ModuleNotFoundError(
-        'the HTTP service needs more packages: pip install "keyledger[http]"', name="starlette"
+        "the HTTP service needs more packages: install keyledger with its extra http"
+        ' (in a clone: pip install ".[http]")',
+        name="starlette",
     ) from None
 
 from keyledger.http.app import application

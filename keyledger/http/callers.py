@@ -90,11 +90,14 @@ class Callers:
         wait = self._failures.count(origin.address or "")
         if wait is not None:
             return too_many(wait)
+        wanted = "send an sk_ key that `keyledger credentials create` made"
+        if self._authenticator is not None:
+            wanted += ", or the token of a session"
         return Problem(
             401,
             "authentication_invalid",
             "Unauthorized",
-            "The bearer token is no valid credential.",
+            f"The bearer token is no valid credential: {wanted}.",
             headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
         )
 
@@ -126,6 +129,6 @@ def _missing() -> Problem:
         401,
         "authorization_header_missing",
         "Unauthorized",
-        "Give a credential: `Authorization: Bearer sk_…`.",
+        "Give a credential: `Authorization: Bearer sk_...`.",
         headers={"WWW-Authenticate": "Bearer"},
     )

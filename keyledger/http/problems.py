@@ -9,6 +9,7 @@ from keyledger.domain.errors import (
     KeyNotFound,
     KeyRevokedError,
     NameConflict,
+    PepperUnavailable,
 )
 
 RETRY_SECONDS = 1
@@ -56,13 +57,13 @@ def no_id() -> Problem:
     return bad_request("Invalid 'url_parameter.apiKeyID': Failed regex check", "apiKeyID")
 
 
-def unavailable() -> Problem:
+def unavailable(detail: str = "The ledger cannot decide at the moment; try again.") -> Problem:
     """503: the ledger cannot decide now."""
     return Problem(
         503,
         "ledger_unavailable",
         "Service Unavailable",
-        "The ledger cannot decide at the moment; try again.",
+        detail,
         headers={"Retry-After": str(RETRY_SECONDS)},
     )
 
@@ -91,6 +92,8 @@ def of_error(error: KeyLedgerError) -> Problem:
             return Problem(409, "token_creation_conflict", "Conflict", "An API key of this subject has this name.")
         case IdempotencyConflict():
             return Problem(409, "idempotency_conflict", "Conflict", f"{str(error).capitalize()}.")
+        case PepperUnavailable():  # which no other try mends: it says what does
+            return unavailable(f"{str(error)[:1].upper()}{str(error)[1:]}.")
     return unavailable()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from adapters.conftest import Keys
 
-from keyledger import APIKey, InvalidArgument, KeyLedger
+from keyledger import APIKey, InvalidArgument, KeyLedger, Settings
 from keyledger.adapters import Guard, Refusal
 
 BAD = {
@@ -71,6 +71,22 @@ def test_a_closed_ledger_cannot_decide(new_database: Any) -> None:
 
     assert isinstance(refusal, Refusal)
     assert refusal.status == 503
+
+
+def test_a_pepper_that_is_missing_is_named_in_the_log_and_not_to_who_calls(
+    new_database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    dsn = new_database()
+    with KeyLedger.open(dsn, settings=Settings(peppers={"2030": b"p" * 32})) as ledger:
+        key = str(ledger.api_keys.create(name="a key", subject="org_1").secret)
+
+    with KeyLedger.open(dsn) as ledger:
+        refusal = ask(Guard(ledger), (b"authorization", f"Bearer {key}".encode()))
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, b"2030" in refusal.body) == (503, False)
+    (logged,) = [record.getMessage() for record in caplog.records if record.name == "keyledger.adapters"]
+    assert "the pepper '2030', which this process was not given" in logged
 
 
 def test_the_challenge_names_the_realm_and_no_scope_that_its_grammar_has_no_room_for(

@@ -141,6 +141,8 @@ def test_a_server_that_does_not_let_us_in_is_unavailable_with_the_reason(
     wrong = make_conninfo(dsn, **{part: value})
     with pytest.raises(LedgerUnavailable, match=reason) as refused:
         KeyLedger.open(wrong)
+    said = "PostgreSQL cannot be reached: " if part == "host" else "PostgreSQL refused the connection: "
+    assert str(refused.value).startswith(said)
     shown = "".join(traceback.format_exception(refused.value)) + repr(refused.value)
     assert PASSWORD not in shown
 

@@ -22,6 +22,35 @@ def test_a_new_pepper_under_a_new_id_is_taken(dsn: str) -> None:
     KeyLedger.open(dsn, settings=Settings(peppers={"2027": B})).close()
 
 
+def test_a_pepper_that_live_keys_need_is_a_warning_where_it_was_not_given(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with KeyLedger.open(dsn, settings=Settings(peppers={"2030": A})) as ledger:
+        key = ledger.api_keys.create(name="one", subject="org_1")
+        assert (ledger.status().missing_peppers, ledger.status().health) == ((), "ok")
+
+    with KeyLedger.open(dsn) as ledger:
+        found = ledger.status()
+        (warned,) = [record for record in caplog.records if record.name == "keyledger.peppers"]
+        assert warned.levelname == "WARNING"
+        assert "'2030'" in warned.getMessage()
+        assert (found.missing_peppers, found.health) == (("2030",), "degraded")
+        assert found.problems[0] == warned.getMessage()
+
+        ledger.api_keys.revoke(key.id)
+        assert (ledger.status().missing_peppers, ledger.status().problems) == ((), ())
+
+
+def test_a_pepper_whose_keys_are_gone_may_be_retired(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    with KeyLedger.open(dsn, settings=Settings(peppers={"2030": A})) as ledger:
+        ledger.api_keys.create(name="expired", subject="org_1", seconds_until_expiration=0.000001)
+        ledger.api_keys.delete(ledger.api_keys.create(name="deleted", subject="org_1").id)
+
+    with KeyLedger.open(dsn, settings=Settings(peppers={"2031": B})) as ledger:
+        assert ledger.status().missing_peppers == ()
+    assert not [record for record in caplog.records if record.name == "keyledger.peppers"]
+
+
 def test_an_id_that_stands_twice_in_the_environment_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEYLEDGER_PEPPERS", "2026:" + "A" * 43 + "=,2026:" + "B" * 43 + "=")
     with pytest.raises(ValueError, match="KEYLEDGER_PEPPERS: each id once"):

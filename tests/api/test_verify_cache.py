@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Thread
@@ -131,6 +132,25 @@ def test_an_unknown_key_is_not_refused_from_memory_once_the_lease_is_over(proxy:
         with pytest.raises(LedgerUnavailable):
             ledger.verify(secret)
         proxy.refuse(False)
+
+
+def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with KeyLedger.open(proxy.dsn, settings=HASTY) as ledger:
+        assert ledger.verify(generate(new_uuid())).code == "not_found"
+        asked = ledger._memory._feed._link
+        failed = Counter[str]()
+        close = asked.close
+        monkeypatch.setattr(asked, "close", lambda: (failed.update(["times"]), close()))
+        proxy.refuse()
+        eventually(lambda: failed["times"] > 5)
+        proxy.refuse(False)
+        eventually(lambda: "news from PostgreSQL again" in caplog.text)
+
+    said = [record.getMessage() for record in caplog.records if record.name == "keyledger.feed"]
+    assert len(said) == 2
+    assert said[0].startswith("no news from PostgreSQL: ")
 
 
 @pytest.mark.parametrize("what", ["the lease", "the key"])

@@ -58,11 +58,38 @@ def test_the_history_is_one_line_an_entry_for_people(run: Run, key: APIKey) -> N
 
     rows = [line for line in result.stdout.splitlines() if key.id in line]
     assert [row.split()[2] for row in rows] == ["KeyRevoked", "KeyUsed", "KeyUsed", "KeyCreated"]
-    assert f"user_1 of org_1 with {CREDENTIAL} from 198.51.100.1 request req_1" in rows[0]
+    assert f"user_1 of org_1 with credential {CREDENTIAL} from 198.51.100.1 request req_1" in rows[0]
     assert "reason: leaked" in rows[0]
     assert "valid, GET /two, from 203.0.113.7, request req_2" in rows[1]
     assert "'Deployments', scopes deploy, expires never" in rows[3]
     assert "4 entries\n" in result.stdout
+
+
+def test_an_update_is_told_in_the_words_of_a_creation(run: Run, ledger: KeyLedger) -> None:
+    key = ledger.api_keys.create(name="Deployments", subject="org_1")
+    ledger.api_keys.update(key.id, scopes=["deploy", "rollback"], description="new", seconds_until_expiration=None)
+    ledger.api_keys.update(key.id, scopes=None, seconds_until_expiration=60)
+
+    shown = run(*HISTORY, "--key", key.id, "--type", "KeyUpdated").stdout
+
+    assert "scopes deploy, rollback" in shown
+    assert "description 'new'" in shown
+    assert "scopes —; expires 20" in shown
+    assert "[" not in shown
+
+
+def test_a_service_that_acted_is_named_by_its_credential(run: Run, ledger: KeyLedger) -> None:
+    credential = "ak_" + 32 * "1"
+    ledger.on_behalf_of(Actor(credential_id=credential)).api_keys.create(name="Deployments", subject="org_1")
+
+    assert f"credential {credential}" in run(*HISTORY, "--subject", "org_1").stdout
+
+
+def test_a_wrong_cursor_is_told_without_pythons_words(run: Run) -> None:
+    result = run(*HISTORY, "--cursor", "nonsense")
+
+    assert result.exit_code == 2
+    assert "--cursor: a cursor that the history gave for the same filters and order\n" in result.stderr
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120, 200])

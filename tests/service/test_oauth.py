@@ -127,6 +127,16 @@ class TestIntrospection:
             answer = ask.post(f"{service.url}/oauth2/introspect", data={"token": "x"}, headers=headers)
             assert (answer.status_code, error_of(answer)) == (status, error)
 
+    def test_a_refusal_says_how_to_get_in(self, service: Any, create: Create) -> None:
+        wanted = "send an sk_ key that `keyledger credentials create` made, or the token of a session."
+        for token, said in (
+            (None, "Give a credential: `Authorization: Bearer sk_...`."),
+            (create()["secret"], f"The bearer token is no valid credential: {wanted}"),
+        ):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            answer = ask.post(f"{service.url}/oauth2/introspect", data={"token": "x"}, headers=headers)
+            assert answer.json()["error_description"] == said
+
     def test_429_for_a_service_with_many_refused_secrets(self, owner: KeyLedger, credential: str) -> None:
         call = {
             "headers": {"Authorization": f"Bearer {credential}"},

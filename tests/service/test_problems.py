@@ -1,13 +1,14 @@
 """What is refused outside Clerk's paths: RFC 9457's problem details."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from service.inside import answered
 
-from keyledger import KeyLedger
+from keyledger import KeyLedger, Settings, credentials
 from keyledger.http import HttpSettings
 from keyledger.http.openapi import document
 
@@ -95,3 +96,23 @@ def test_401_and_403_of_a_call_beside_clerk_s(http: httpx.Client, service: Any, 
 def test_an_argument_that_is_wrong_is_named(http: httpx.Client) -> None:
     answer = http.get("/v1/audit?page_size=0")
     assert (answer.status_code, problem_of(answer)["param"]) == (400, "page_size")
+
+
+def test_503_for_a_key_whose_pepper_is_not_there_says_which(open_ledger: Callable[..., KeyLedger]) -> None:
+    key = open_ledger(Settings(peppers={"2030": b"p" * 32})).api_keys.create(name="a key", subject="user_1")
+    ledger = open_ledger()
+    _, credential = credentials.create(ledger.api_keys, name="a service", scopes=["keys:verify"])
+    headers = {"Authorization": f"Bearer {credential}"}
+
+    verified, introspected = answered(
+        ledger,
+        HttpSettings(),
+        ("POST", "/api_keys/verify", {"json": {"secret": key.secret}, "headers": headers}),
+        ("POST", "/oauth2/introspect", {"data": {"token": key.secret}, "headers": headers}),
+    )
+
+    detail = problem_of(introspected)["detail"]
+    assert (verified.status_code, introspected.status_code) == (503, 503)
+    assert verified.json()["errors"][0]["long_message"] == detail
+    assert detail.startswith("The key was made with the pepper '2030', which this process was not given")
+    assert "try again" not in detail

@@ -46,13 +46,28 @@ def test_an_unknown_scope_is_wrong_usage_that_says_what_is_allowed(service_dsn: 
     assert "keys:read, keys:write, keys:verify, audit:read" in made.stderr
 
 
+def test_scopes_may_be_given_one_by_one_or_with_commas(service_dsn: str) -> None:
+    made = run(
+        service_dsn,
+        *("credentials", "create", "--name", "Billing", "--json"),
+        *("--scope", "keys:read", "--scopes", "keys:verify,audit:read", "--scope", "keys:write"),
+    )
+    assert json.loads(made.stdout)["scopes"] == ["keys:read", "keys:write", "keys:verify", "audit:read"]
+
+
+def test_a_credential_without_a_scope_is_wrong_usage(service_dsn: str) -> None:
+    made = run(service_dsn, "credentials", "create", "--name", "Billing")
+    assert made.exit_code == 2
+    assert "give --scope" in made.stderr
+
+
 def test_without_the_extra_it_says_what_to_install(service_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("keyledger.http")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette", None)
     refused = run(service_dsn, "serve")
-    assert refused.exit_code == 3
-    assert 'pip install "keyledger[http]"' in refused.stderr
+    assert refused.exit_code == 2
+    assert 'install keyledger with its extra http (in a clone: pip install ".[http]")' in refused.stderr
     assert run(service_dsn, "status").exit_code == 0
 
 
@@ -74,6 +89,17 @@ def test_a_jwks_file_without_a_key_is_an_error(service_dsn: str, tmp_path: Path)
     refused = run(service_dsn, "serve", "--jwks-file", str(path))
     assert refused.exit_code == 2
     assert "a JWK set that has a public key" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--issuer", "https://x.test"), ("--authorized-party", "https://x.test")]
+)
+def test_what_sessions_must_say_is_wrong_usage_where_nobody_reads_them(
+    service_dsn: str, option: str, value: str
+) -> None:
+    refused = run(service_dsn, "serve", option, value)
+    assert refused.exit_code == 2
+    assert f"{option} needs --jwks-file" in refused.stderr
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/33", "proxy.internal", ""])
