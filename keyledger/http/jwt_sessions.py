@@ -42,7 +42,8 @@ class JWTSessions:
     ) -> None:
         """Give either a file with a JWK set (RFC 7517), which is read again when it has changed, or a key in PEM.
 
-        Each token has the file looked at: a key that is taken out of it is trusted no more.
+        Each token has the file looked at: a key that is taken out of it is trusted no more. While it cannot be
+        read, the keys of before stay.
 
         issuer, audience: what `iss` and `aud` must be; with no audience, a token that names one is refused.
         authorized_parties: the origins that `azp` may name, where the token names one; none to allow all.
@@ -60,7 +61,8 @@ class JWTSessions:
         if public_key is not None:
             self._keys = {None: _pem_key(public_key)}
         elif not self._refreshed():
-            raise InvalidArgument("jwks_file", "a readable file with a JWK set that has a public key with an id")
+            allowed = "a readable file with a JWK set that has a public key with an id, for signatures"
+            raise InvalidArgument("jwks_file", f"{allowed}; RSA of {_RSA_BITS} bits or more")
 
     def __call__(self, token: str) -> Actor | None:
         """Whose session it is; None for a token that is not accepted."""

@@ -16,5 +16,6 @@ def test_nobody_is_let_in_by_what_a_standby_says(private_server: PrivateServer, 
 
     with private_server.as_standby(), KeyLedger.open(dsn, settings=settings) as ledger:
         assert ledger.api_keys.get(key.id).name == "one"
-        with pytest.raises(LedgerUnavailable):
-            ledger.verify(str(key.secret))
+        for ask in (ledger.verify, ledger.identify):
+            with pytest.raises(LedgerUnavailable):
+                ask(str(key.secret))
