@@ -80,14 +80,6 @@ class KeyViews:
         values = self._one("find_key", key_id)
         return None if values is None else KeyView(*values)
 
-    def find_with_digest(self, key_id: UUID) -> tuple[KeyView, Digest] | None:
-        """The key and its secret's digest, or None."""
-        values = self._one("find_key_and_digest", key_id)
-        if values is None:
-            return None
-        *view, algorithm, kid, value = values
-        return KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value)
-
     def fill(self, key_id: UUID) -> Filled:
         """The key and its secret's digest, and which server knows them so."""
         values = self._one("fill_key", key_id)

@@ -31,14 +31,21 @@ class Attempt:
     __slots__ = ("key_id", "of_credential", "recorded", "secret", "use", "wanted")
 
     def __init__(
-        self, key_id: UUID, secret: str, wanted: tuple[str, ...], use: Use, *, of_credential: bool = False
+        self,
+        key_id: UUID,
+        secret: str,
+        wanted: tuple[str, ...],
+        use: Use,
+        *,
+        of_credential: bool = False,
+        recorded: Outcome | None = None,
     ) -> None:
         self.key_id = key_id
         self.secret = secret
         self.wanted = wanted
         self.use = use
         self.of_credential = of_credential
-        self.recorded: Outcome | None = None
+        self.recorded = recorded
 
     def is_right(self, view: KeyView | None, digest: Digest | None, peppers: Peppers) -> bool:
         """Whether it is this key's secret, in the key's own form."""
@@ -68,14 +75,22 @@ def _checked_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def attempt_at(
-    secret: object, wanted: tuple[str, ...], use: Use | None, *, of_credential: bool
+    secret: object,
+    wanted: tuple[str, ...],
+    use: Use | None,
+    *,
+    of_credential: bool,
+    recorded: Outcome | None = None,
 ) -> Verification | Attempt:
+    """What a call came with, or that it is no secret. Raises InvalidArgument for a use that is none."""
     check_use(use)
     text = _in_keys_form(secret) if of_credential else secret
     key_id = parse(text)
     if key_id is None:
         return MALFORMED
-    return Attempt(key_id, cast("str", text), wanted, use or NO_USE, of_credential=of_credential)
+    return Attempt(
+        key_id, cast("str", text), wanted, use or NO_USE, of_credential=of_credential, recorded=recorded
+    )
 
 
 def _in_keys_form(secret: object) -> str | None:
@@ -84,5 +99,6 @@ def _in_keys_form(secret: object) -> str | None:
 
 
 def check_use(use: object) -> None:
+    """Raise InvalidArgument for a use that is none."""
     if use is not None and not isinstance(use, Use):
         raise InvalidArgument("use", "a Use or None")

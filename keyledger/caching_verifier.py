@@ -10,7 +10,7 @@ from keyledger.attempt import MALFORMED, NO_USE, Attempt, attempt_at, check_use,
 from keyledger.cached_key import Entries, Entry, pack, stand_in
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
-from keyledger.domain.ids import halves, of_halves
+from keyledger.domain.ids import halves
 from keyledger.domain.secret import ID, LENGTH, as_credential
 from keyledger.domain.use import Use
 from keyledger.infrastructure.database import one_call
@@ -97,7 +97,7 @@ class CachingVerifier(Verifier):
             return self._waited_out(now, self._from_refusing(attempt))
         lease, code = self._lease, entry.code
         if now >= lease.until or entry.expires_at <= now + lease.ahead_seconds:
-            return Attempt(of_halves(entry.high, entry.low), secret, wanted, use, of_credential=of_credential)
+            return attempt_at(secret, wanted, use, of_credential=of_credential)
         if wanted and code == "valid" and not entries.grant(entry.packed).allows(wanted):
             code = "insufficient_scope"
         self._recorder.record(entry.high, entry.low, code, use)
@@ -113,9 +113,7 @@ class CachingVerifier(Verifier):
             if code is entry.code:
                 entry.answer = answer
             return answer
-        attempt = Attempt(of_halves(entry.high, entry.low), secret, wanted, use, of_credential=of_credential)
-        attempt.recorded = code
-        return attempt
+        return attempt_at(secret, wanted, use, of_credential=of_credential, recorded=code)
 
     def _waited_out(self, began: float, found: Verification | Attempt) -> Verification | Attempt:
         """The same; of a secret that is known to be wrong only when it does not tell why."""

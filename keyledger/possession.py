@@ -3,16 +3,15 @@
 from collections.abc import Callable
 
 from keyledger.api_key import APIKey, api_key
+from keyledger.attempt import NO_USE, check_use
 from keyledger.domain.digest import Peppers
-from keyledger.domain.errors import InvalidArgument, LedgerUnavailable
+from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.ids import halves
 from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.verification import Verification
-
-_NO_USE = Use()
 
 
 class Possession:
@@ -36,8 +35,7 @@ class Possession:
         As a verification for a scope that no key has, not even by `*`: it is never `valid` and no use of the key,
         but on record as a refused attempt. Never raises for a bad secret. Raises LedgerUnavailable.
         """
-        if use is not None and not isinstance(use, Use):
-            raise InvalidArgument("use", "a Use or None")
+        check_use(use)
         text = plain_form(secret)
         key_id = parse(text)
         if key_id is None:
@@ -49,7 +47,7 @@ class Possession:
         if view is None:
             return Verification.of("not_found")
         outcome = _outcome(view) if right else "not_found"
-        self._recorder.record(*halves(key_id), outcome, use or _NO_USE)
+        self._recorder.record(*halves(key_id), outcome, use or NO_USE)
         return Verification.of(outcome, api_key(view, self._get) if right else None)
 
 

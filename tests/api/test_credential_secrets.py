@@ -53,3 +53,9 @@ def test_a_revoked_one_is_refused(ledger: KeyLedger) -> None:
     assert verified(ledger, secret).valid
     ledger.api_keys.revoke(made.id)
     assert verified(ledger, secret).code == "revoked"
+
+
+def test_it_is_good_also_after_the_lease_was_over(ledger: KeyLedger, secret: str) -> None:
+    assert verified(ledger, secret).valid
+    ledger._memory.lease.end()
+    assert verified(ledger, secret).valid
