@@ -8,7 +8,7 @@ from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
 from keyledger.domain.use import Use
 from keyledger.verification import Verification
-from keyledger.verifier import Verifier
+from keyledger.verifying.verifier import Verifier
 
 
 class ActingLedger:

@@ -12,7 +12,6 @@ from typing import ParamSpec, TypeVar
 
 from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
-from keyledger.attempt import Attempt
 from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
 from keyledger.domain.use import Use
@@ -20,7 +19,8 @@ from keyledger.infrastructure.database import one_call
 from keyledger.replay import Replay
 from keyledger.status import Status
 from keyledger.verification import Verification
-from keyledger.verifier import Verifier, accepted
+from keyledger.verifying.attempt import Attempt
+from keyledger.verifying.verifier import Verifier, accepted
 
 P = ParamSpec("P")
 R = TypeVar("R")

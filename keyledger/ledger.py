@@ -36,13 +36,13 @@ from keyledger.infrastructure.read_models import READ_MODELS
 from keyledger.infrastructure.read_models.history import HistoryModel
 from keyledger.infrastructure.uses.store import ledger_id
 from keyledger.infrastructure.uses.use_recorder import RecorderOptions, UseRecorder
-from keyledger.memory import Memory
-from keyledger.possession import Possession
 from keyledger.replay import Replay
 from keyledger.settings import Settings
 from keyledger.status import Status
 from keyledger.target import target
 from keyledger.verification import Verification
+from keyledger.verifying.key_memory import KeyMemory
+from keyledger.verifying.possession import Possession
 
 
 class KeyLedger(ActingLedger):
@@ -62,7 +62,7 @@ class KeyLedger(ActingLedger):
         self._closed = False
         options = _recorder_options(database, settings, server)
         self._recorder = UseRecorder(database, codec, options, committed=self._worker.wake)
-        self._memory = Memory(database, settings)
+        self._memory = KeyMemory(database, settings)
         store = KeyStore(database, codec, self._worker.wake, unique_names=settings.unique_names)
         api_keys = APIKeys(store, views, ring, _now, self._memory.changes)
         verifier = self._memory.verifier(views, ring, self._recorder, api_keys.get)

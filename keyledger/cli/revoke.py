@@ -11,7 +11,7 @@ from keyledger.cli.tables import show_key
 from keyledger.cli.verify import REASONS
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.secret import parse
-from keyledger.possession import plain_form
+from keyledger.verifying.possession import plain_form
 
 _USE = Use(user_agent="keyledger command line (keys revoke)")
 

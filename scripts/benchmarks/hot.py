@@ -15,11 +15,11 @@ from uuid import UUID
 import psycopg
 
 from keyledger import KeyLedger, Settings, Use
-from keyledger.attempt import Attempt
-from keyledger.cached_key import pack
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import ID, LENGTH, generate, parse
 from keyledger.infrastructure.key_view import KeyView
+from keyledger.verifying.attempt import Attempt
+from keyledger.verifying.cached_key import pack
 from scripts.benchmarks import plain, report
 from scripts.benchmarks.measure import latencies
 from scripts.benchmarks.scale import Scale

@@ -13,7 +13,7 @@ from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
-from keyledger.memory import Memory
+from keyledger.verifying.key_memory import KeyMemory
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ def api_keys(request: pytest.FixtureRequest, dsn: str) -> Iterator[APIKeys]:
     if request.param == "sorted":
         dsn = make_conninfo(dsn, options="-c enable_indexscan=off -c enable_bitmapscan=off")
     database = Database(dsn)
-    memory, store = Memory(database, Settings()), KeyStore(database, EventCodec(), lambda: None)
+    memory, store = KeyMemory(database, Settings()), KeyStore(database, EventCodec(), lambda: None)
     yield APIKeys(store, KeyViews(database), Peppers({}), lambda: MOMENT, memory.changes)
     memory.close()
     database.close()

@@ -23,10 +23,10 @@ from keyledger import (
     Verification,
     api_keys,
 )
-from keyledger.attempt import Attempt
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import ID, checksum, generate
 from keyledger.domain.use import RecordedUse
+from keyledger.verifying.attempt import Attempt
 
 HASTY = Settings(flush_interval_seconds=600, database_timeout_seconds=0.5, background_worker=False)
 Eventually = Callable[..., Any]

@@ -54,14 +54,16 @@ class PrivateServer:
     def as_standby(self) -> Iterator[None]:
         """In the block it is a standby, of nobody."""
         signal_file = self.data_dir / "cluster" / "standby.signal"
+        with psycopg.connect(self.lease.conninfo, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")  # a standby begins there, and sees no older settings
         self.kill()
         signal_file.touch()
         try:
             self.start()
             yield
-        finally:
             self.kill()
-            signal_file.unlink(missing_ok=True)
+        finally:
+            signal_file.unlink()
             self.start()
 
     def new_dsn(self, *, migrated: bool = True) -> str:

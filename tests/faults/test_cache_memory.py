@@ -10,7 +10,7 @@ KEYS = 1_000_000
 FILL = """
 import gc, hashlib, pathlib
 from datetime import UTC, datetime
-from keyledger.cached_key import pack
+from keyledger.verifying.cached_key import pack
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.secret import digits_of_id
 from keyledger.infrastructure.key_view import KeyView
@@ -65,7 +65,7 @@ import gc, pathlib
 from keyledger.domain.digest import Peppers
 from keyledger.domain.ids import new_uuids
 from keyledger.domain.secret import digits_of_id
-from keyledger.cached_key import stand_in
+from keyledger.verifying.cached_key import stand_in
 from keyledger.infrastructure.verifying.key_cache import KeyCache, Refusing
 
 def kilobytes():

@@ -8,9 +8,6 @@ from uuid import UUID
 from simulation.process import Parts
 
 from keyledger.api_key import api_key
-from keyledger.attempt import Attempt
-from keyledger.cached_key import NOTHING, Entry, pack
-from keyledger.caching_verifier import CachingVerifier
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import ID
 from keyledger.infrastructure.verifying import barrier, feed
@@ -18,7 +15,10 @@ from keyledger.infrastructure.verifying.feed import Answer, Feed, Link, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifier import code_of, with_scopes
+from keyledger.verifying.attempt import Attempt
+from keyledger.verifying.cached_key import NOTHING, Entry, pack
+from keyledger.verifying.caching_verifier import CachingVerifier
+from keyledger.verifying.verifier import code_of, with_scopes
 
 
 def _dawdle(clock: Callable[[], float]) -> None:

@@ -11,7 +11,6 @@ from simulation.truth import State, Truth
 from simulation.world import World
 
 from keyledger.api_key import APIKey
-from keyledger.caching_verifier import CachingVerifier
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import digits_of_id
@@ -20,6 +19,7 @@ from keyledger.infrastructure.verifying.barrier import Barrier
 from keyledger.infrastructure.verifying.feed import Answer, Feed, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
+from keyledger.verifying.caching_verifier import CachingVerifier
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from keyledger.infrastructure.key_store import KeyStore
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.read_models import READ_MODELS
-from keyledger.memory import Memory
 from keyledger.projections.control import searchable
+from keyledger.verifying.key_memory import KeyMemory
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class KeyWriter:
             KeyViews(self.database),
             Peppers({}),
             lambda: self.now,
-            Memory(self.database, Settings()).changes,
+            KeyMemory(self.database, Settings()).changes,
         )
         self.ids: list[str] = []
 

@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable
 
 from keyledger.api_key import APIKey
-from keyledger.cached_key import Entry
-from keyledger.caching_verifier import CachingVerifier
 from keyledger.domain.digest import Peppers
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.instruments.figure import Figure
@@ -18,13 +16,15 @@ from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.key_changes import KeyChanges
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.settings import Settings
-from keyledger.verifier import Verifier
+from keyledger.verifying.cached_key import Entry
+from keyledger.verifying.caching_verifier import CachingVerifier
+from keyledger.verifying.verifier import Verifier
 
 _REFUSAL_SECONDS = 50e-6
 """Some four times what it takes to refuse a wrong secret from memory, so that slower machines manage as well."""
 
 
-class Memory:
+class KeyMemory:
     """The cache of keys, the lease and the feed that keeps both; idle until the first verification."""
 
     def __init__(self, database: Database, settings: Settings) -> None:

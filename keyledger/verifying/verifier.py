@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 from keyledger.api_key import APIKey, api_key
-from keyledger.attempt import Attempt, attempt_at, wanted_scopes
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import REFUSALS, LedgerUnavailable
 from keyledger.domain.scopes import Grant
@@ -11,6 +10,7 @@ from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.verification import Code, Verification
+from keyledger.verifying.attempt import Attempt, attempt_at, wanted_scopes
 
 _SALT_BYTES = 16
 NOT_FOUND = Verification.of("not_found")

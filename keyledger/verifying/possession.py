@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from keyledger.api_key import APIKey, api_key
-from keyledger.attempt import NO_USE, check_use
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.ids import halves
@@ -12,6 +11,7 @@ from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyView, KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.verification import Verification
+from keyledger.verifying.attempt import NO_USE, check_use
 
 
 class Possession:
