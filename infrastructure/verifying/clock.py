@@ -1,6 +1,7 @@
 """The clock that leases are counted by."""
 
 import math
+import os
 import random
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ Clock = Callable[[], float]
 
 LITTLE = 0.1
 
-_chance = random.SystemRandom().random
+_chance = random.Random(os.urandom(16)).random  # noqa: S311 - nobody sees what it gives; the system's takes longer
 
 # Linux stops its monotonic clock while the machine is suspended, and a lease must not outlast that.
 monotonic: Clock = (
