@@ -1,5 +1,7 @@
 """Django: `granian --interface asgi examples.django_service:app`, or `--interface wsgi` and `:wsgi`."""
 
+import secrets
+
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
@@ -10,6 +12,7 @@ from keyledger import KeyLedger
 
 ledger = KeyLedger.open()
 settings.configure(
+    SECRET_KEY=secrets.token_hex(),  # Django 4.2 wants one to log an error
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["keyledger.adapters.django.APIKeyMiddleware"],

@@ -1,5 +1,7 @@
 """Django REST framework: `granian --interface wsgi examples.drf_service:app`."""
 
+import secrets
+
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import path
@@ -7,6 +9,7 @@ from django.urls import path
 from keyledger import KeyLedger
 
 settings.configure(
+    SECRET_KEY=secrets.token_hex(),  # Django 4.2 wants one to log an error
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],

@@ -1,5 +1,6 @@
 """Django's side of the contenders: it has one set of settings in a process, which the tests override."""
 
+import secrets
 from types import ModuleType
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.http import HttpResponse
 from django.urls import path
 
 settings.configure(
+    SECRET_KEY=secrets.token_hex(),  # Django 4.2 wants one to log an error
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],
     REST_FRAMEWORK={"EXCEPTION_HANDLER": "keyledger.adapters.drf.exception_handler"},
