@@ -54,8 +54,10 @@ class PrivateServer:
     def as_standby(self) -> Iterator[None]:
         """In the block it is a standby, of nobody."""
         signal_file = self.data_dir / "cluster" / "standby.signal"
+        self.kill()
+        self.start()  # with settings of our own, whoever started it last
         with psycopg.connect(self.lease.conninfo, autocommit=True) as connection:
-            connection.execute("CHECKPOINT")  # a standby begins there, and sees no older settings
+            connection.execute("CHECKPOINT")  # a standby begins there, and sees no others
         self.kill()
         signal_file.touch()
         try:
