@@ -14,9 +14,9 @@ from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import KeyNotFound
 from keyledger.http.callers import Callers
-from keyledger.http.calls import origin_of, read_body
 from keyledger.http.problems import Problem, bad_request
 from keyledger.http.query import parameters
+from keyledger.http.requests import origin_of, read_body
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer
 from keyledger.ledger import KeyLedger

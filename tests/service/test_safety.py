@@ -17,7 +17,7 @@ from keyledger import InvalidArgument, KeyLedger, credentials
 from keyledger.domain import secret
 from keyledger.domain.ids import new_uuid
 from keyledger.http import HttpSettings, application
-from keyledger.http.failures import SPAN_SECONDS, Failures
+from keyledger.http.failure_counts import SPAN_SECONDS, Failures
 
 Create = Callable[..., dict[str, Any]]
 

@@ -151,7 +151,7 @@ class LeaseBeforeDrop(Feed):
         super().accept(question, answer)
 
 
-class EpochBlind(Feed):
+class FailoverBlind(Feed):
     """Goes on after a failover as if nothing had happened."""
 
     def accept(self, question: Question, answer: Answer) -> None:
@@ -244,7 +244,7 @@ THE_SIX: dict[str, Parts] = {
     "a serial cursor": Parts(asks="serial"),
     "reading from a replica": Parts(replica_lag_seconds=0.8),
 }
-"""Those that the design names."""
+"""Those that every run of the tests finds out; the others, those that ask for the slow ones as well."""
 
 OTHERS: dict[str, Parts] = {
     "a lease that is too long": Parts(lease=LongLease),
@@ -253,7 +253,7 @@ OTHERS: dict[str, Parts] = {
     "fills from any server": Parts(verifier=AnyServer),
     "notifications that extend the lease": Parts(feed=ExtendingNotifications),
     "a lease before the drop": Parts(feed=LeaseBeforeDrop),
-    "an epoch that is not looked at": Parts(feed=EpochBlind),
+    "a failover that is not looked at": Parts(feed=FailoverBlind),
     "an entry that changes unseen": Parts(cache=BlindToChanges),
     "an entry that is ready and changes unseen": Parts(cache=BlindOnceReady),
     "the lease looked at first": Parts(verifier=LooksFirst),
