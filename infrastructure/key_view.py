@@ -34,7 +34,7 @@ _TREE = {
     "top": listing.TOP,
     "step": listing.STEP,
     "bottom": listing.BOTTOM,
-    "earliest": listing.EARLIEST,
+    "earliest": listing.EARLIEST_MICROSECOND,
 }
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from keyledger.aio import AsyncAPIKeys
 from keyledger.api_key import APIKey
+from keyledger.credentials import READ, VERIFY, WRITE
 from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.errors import KeyNotFound
 from keyledger.http.bodies import BrowserCreate, BrowserUpdate, Create, Revoke, Update, Verify, body_of
@@ -26,7 +27,6 @@ from keyledger.ledger import KeyLedger
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-READ, WRITE, VERIFY = "keys:read", "keys:write", "keys:verify"
 
 _OLD_PYTHON = "speakeasy-sdk/python 4."
 _OTHER_ID = re.compile(r"api_key_[0-9A-Fa-f]{32}")

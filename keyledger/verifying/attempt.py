@@ -102,3 +102,10 @@ def check_use(use: object) -> None:
     """Raise InvalidArgument for a use that is none."""
     if use is not None and not isinstance(use, Use):
         raise InvalidArgument("use", "a Use or None")
+
+
+def code_of(view: KeyView) -> Outcome:
+    """What a right secret comes to, all but for scopes."""
+    if view.revoked_at is not None:
+        return "revoked"
+    return "expired" if view.expired else "valid"

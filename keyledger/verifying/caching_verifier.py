@@ -18,9 +18,9 @@ from keyledger.infrastructure.verifying.clock import Clock, wait_out
 from keyledger.infrastructure.verifying.key_cache import Fill, KeyCache, Refusing
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifying.attempt import MALFORMED, NO_USE, Attempt, attempt_at, check_use, wanted_scopes
+from keyledger.verifying.attempt import MALFORMED, NO_USE, Attempt, attempt_at, check_use, code_of, wanted_scopes
 from keyledger.verifying.cached_key import Entries, Entry, pack, stand_in
-from keyledger.verifying.verifier import NOT_FOUND, Verifier, code_of, with_scopes
+from keyledger.verifying.verifier import NOT_FOUND, Verifier, with_scopes
 
 _SALT_BYTES = 16
 

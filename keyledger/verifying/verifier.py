@@ -7,12 +7,11 @@ from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import REFUSALS, LedgerUnavailable
 from keyledger.domain.scopes import Grant
 from keyledger.domain.use import Outcome, Use
-from keyledger.infrastructure.key_view import KeyView, KeyViews
+from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.verification import Code, Verification
-from keyledger.verifying.attempt import Attempt, attempt_at, wanted_scopes
+from keyledger.verifying.attempt import Attempt, attempt_at, code_of, wanted_scopes
 
-_SALT_BYTES = 16
 NOT_FOUND = Verification.of("not_found")
 _MESSAGES: dict[Code, str] = {
     "malformed": "the text is not an API key's secret",
@@ -74,13 +73,6 @@ def accepted(found: Verification) -> APIKey:
         raise REFUSALS[found.code](_MESSAGES[found.code])
     assert found.api_key is not None
     return found.api_key
-
-
-def code_of(view: KeyView) -> Outcome:
-    """What a right secret comes to, all but for scopes."""
-    if view.revoked_at is not None:
-        return "revoked"
-    return "expired" if view.expired else "valid"
 
 
 def with_scopes(code: Outcome, granted: Iterable[str], wanted: tuple[str, ...]) -> Outcome:

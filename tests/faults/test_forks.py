@@ -40,7 +40,7 @@ ledger.close()
 """
 MEMORY = """
 def identity():
-    return [memory._feed.verifier.hex, memory._feed._link._connection.info.backend_pid]
+    return [memory._feed._feed.verifier.hex, memory._feed._link._connection.info.backend_pid]
 memory = ledger._memory
 parents = identity()
 assert memory.lease.holds and len(memory.cache) == 1

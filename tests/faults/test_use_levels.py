@@ -13,7 +13,7 @@ from faults.proxy import Proxy
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import halves, parse_key_id
-from keyledger.domain.use import EPOCH
+from keyledger.domain.microseconds import EPOCH
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.uses.buffer import lost

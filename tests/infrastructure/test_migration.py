@@ -13,7 +13,7 @@ from support.streams import KEY, created
 from keyledger import Actor, APIKey, KeyLedger, RebuildProgress, SchemaOutOfDate, Settings, Use
 from keyledger.domain.digest import Peppers
 from keyledger.domain.ids import key_id_text, parse_key_id
-from keyledger.domain.use import microseconds
+from keyledger.domain.microseconds import microseconds
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database

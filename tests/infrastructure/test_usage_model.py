@@ -9,7 +9,7 @@ from faults.program import eventually
 
 from keyledger import APIKey, KeyLedger, Use
 from keyledger.domain.ids import parse_key_id
-from keyledger.domain.use import microseconds
+from keyledger.domain.microseconds import microseconds
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -15,10 +15,10 @@ from keyledger.infrastructure.verifying.feed import Answer, Feed, Link, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifying.attempt import Attempt
+from keyledger.verifying.attempt import Attempt, code_of
 from keyledger.verifying.cached_key import NOTHING, Entry, pack
 from keyledger.verifying.caching_verifier import CachingVerifier
-from keyledger.verifying.verifier import code_of, with_scopes
+from keyledger.verifying.verifier import with_scopes
 
 
 def _dawdle(clock: Callable[[], float]) -> None:
