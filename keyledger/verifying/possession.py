@@ -10,7 +10,7 @@ from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
-from keyledger.verification import Verification
+from keyledger.verification import MALFORMED, NOT_FOUND, Verification
 from keyledger.verifying.attempt import NO_USE, check_use, code_of
 
 
@@ -39,13 +39,13 @@ class Possession:
         text = plain_form(secret)
         key_id = parse(text)
         if key_id is None:
-            return Verification.of("malformed")
+            return MALFORMED
         found = self._views.fill(key_id)
         if found.server is None:
             raise LedgerUnavailable("PostgreSQL answers as a standby, which may not have heard of the key")
         view, right = found.view, self._peppers.matches(found.digest, key_id, text)
         if view is None:
-            return Verification.of("not_found")
+            return NOT_FOUND
         code = code_of(view) if right else "not_found"
         outcome: Outcome = "insufficient_scope" if code == "valid" else code
         self._recorder.record(*halves(key_id), outcome, use or NO_USE)

@@ -9,10 +9,9 @@ from keyledger.domain.scopes import Grant
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
-from keyledger.verification import Code, Verification
-from keyledger.verifying.attempt import Attempt, attempt_at, code_of, wanted_scopes
+from keyledger.verification import NOT_FOUND, Code, Verification
+from keyledger.verifying.attempt import Attempt, attempt_of, code_of, wanted_scopes
 
-NOT_FOUND = Verification.of("not_found")
 _MESSAGES: dict[Code, str] = {
     "malformed": "the text is not an API key's secret",
     "not_found": "no API key has this secret",
@@ -46,8 +45,8 @@ class Verifier:
     def verify_at_once(
         self, secret: object, scopes: Iterable[str] = (), use: Use | None = None, *, of_credential: bool = False
     ) -> Verification | Attempt:
-        """The same without waiting for PostgreSQL; an attempt to be settled where it has to be asked."""
-        return attempt_at(secret, wanted_scopes(scopes), use, of_credential=of_credential)
+        """What becomes of it without waiting for PostgreSQL; an attempt to be settled where it has to be asked."""
+        return attempt_of(secret, wanted_scopes(scopes), use, of_credential=of_credential)
 
     def authenticate(self, secret: object, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """The key of a secret. Raises the subclass of InvalidAPIKey for the reason, or LedgerUnavailable."""
@@ -76,7 +75,7 @@ def accepted(found: Verification) -> APIKey:
 
 
 def with_scopes(code: Outcome, granted: Iterable[str], wanted: tuple[str, ...]) -> Outcome:
-    """The same, with regard to the scopes that the call needs."""
+    """What it comes to, with regard to the scopes that the call needs."""
     if wanted and code == "valid" and not Grant.of(granted).allows(wanted):
         return "insufficient_scope"
     return code

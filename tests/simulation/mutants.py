@@ -16,7 +16,7 @@ from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
 from keyledger.verifying.attempt import Attempt, code_of
-from keyledger.verifying.cached_key import NOTHING, Entry, pack
+from keyledger.verifying.cached_key import NO_KEY, CachedKey, pack
 from keyledger.verifying.caching_verifier import CachingVerifier
 from keyledger.verifying.verifier import with_scopes
 
@@ -67,7 +67,7 @@ class CredulousFill(CachingVerifier):
         raise LedgerUnavailable("to be tried again")
 
 
-class BlindToChanges(KeyCache[Entry]):
+class BlindToChanges(KeyCache[CachedKey]):
     """Forgets a key, but does not tell whoever is about to answer with what was made of it."""
 
     def keeps(self, digits: str, packed: bytes) -> bool:
@@ -75,7 +75,7 @@ class BlindToChanges(KeyCache[Entry]):
         return True
 
 
-class BlindOnceReady(KeyCache[Entry]):
+class BlindOnceReady(KeyCache[CachedKey]):
     """Has what was made of a key at hand even after that changed, and does not look again."""
 
     def keeps(self, digits: str, packed: bytes) -> bool:
@@ -106,7 +106,7 @@ class AnyServer(CachingVerifier):
 
 
 class _Renamed:
-    def __init__(self, views: Any, cache: KeyCache[Entry]) -> None:
+    def __init__(self, views: Any, cache: KeyCache[CachedKey]) -> None:
         self._views = views if not isinstance(views, _Renamed) else views._views
         self._cache = cache
 
@@ -119,15 +119,15 @@ class LooksFirst(CachingVerifier):
     """Looks at the lease before it records the use, and not after."""
 
     def verify_at_once(self, secret: Any, scopes: Any = (), use: Any = None) -> Verification | Attempt:
-        entry = self._entries.make(secret[ID])
+        entry = self._cached_keys.make(secret[ID])
         now = self._clock()
-        if entry is NOTHING or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
+        if entry is NO_KEY or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
             return super().verify_at_once(secret, scopes, use)
         code = entry.code
-        if code == "valid" and not self._entries.grant(entry.packed).allows(scopes):
+        if code == "valid" and not self._cached_keys.grant(entry.packed).allows(scopes):
             code = "insufficient_scope"
         self._recorder.record(entry.high, entry.low, code, use)
-        return self._entries.answer(entry.packed, code)
+        return self._cached_keys.answer(entry.packed, code)
 
 
 class ExtendingNotifications(Feed):

@@ -103,7 +103,7 @@ class Process:
             _no_reload,
             cache=self.cache,
             lease=self.lease,
-            news=self,
+            lease_keeper=self,
             clock=self.clock,
             timeout_seconds=TIMEOUT_SECONDS,
             refusal_seconds=0.0,
