@@ -154,7 +154,7 @@ class CachingVerifier(Verifier):
         """What PostgreSQL says of a key, kept for the next time; None where that is not to be believed."""
         fill = self._cache.fill(attempt.secret[ID])
         try:
-            found = self._views.fill(attempt.key_id)
+            found = self._views.look_up(attempt.key_id)
             right = attempt.is_right(found.view, found.digest, self._peppers)
             if found.server is None or found.server != fill.server or not self._lease.holds or not fill.live:
                 return None

@@ -40,7 +40,7 @@ class Possession:
         key_id = parse(text)
         if key_id is None:
             return MALFORMED
-        found = self._views.fill(key_id)
+        found = self._views.look_up(key_id)
         if found.server is None:
             raise LedgerUnavailable("PostgreSQL answers as a standby, which may not have heard of the key")
         view, right = found.view, self._peppers.matches(found.digest, key_id, text)

@@ -54,7 +54,7 @@ class Verifier:
 
     def settle(self, attempt: Attempt) -> Verification:
         """What PostgreSQL says to an attempt. Raises LedgerUnavailable, also for a standby's word."""
-        found = self._views.fill(attempt.key_id)
+        found = self._views.look_up(attempt.key_id)
         if found.server is None:
             raise LedgerUnavailable("PostgreSQL answers as a standby, which may not have heard of a revocation")
         view, right = found.view, attempt.is_right(found.view, found.digest, self._peppers)

@@ -58,7 +58,7 @@ class CredulousFill(CachingVerifier):
 
     def _fill(self, attempt: Attempt) -> Verification | None:
         fill = self._cache.fill(attempt.secret[3:25])
-        view = self._views.fill(attempt.key_id).view
+        view = self._views.look_up(attempt.key_id).view
         if fill.live or view is None:
             self._cache.finish(fill)
             return super()._fill(attempt)
@@ -86,7 +86,7 @@ class StaleFill(CachingVerifier):
     """Believes an answer however old it is, and whatever has changed since."""
 
     def _fill(self, attempt: Attempt) -> Verification | None:
-        view = self._views.fill(attempt.key_id).view
+        view = self._views.look_up(attempt.key_id).view
         if view is None:
             return None
         code = with_scopes(code_of(view), view.scopes, attempt.wanted)
@@ -110,8 +110,8 @@ class _Renamed:
         self._views = views if not isinstance(views, _Renamed) else views._views
         self._cache = cache
 
-    def fill(self, key_id: UUID) -> Any:
-        found = self._views.fill(key_id)
+    def look_up(self, key_id: UUID) -> Any:
+        found = self._views.look_up(key_id)
         return type(found)(self._cache._server, found.view, found.digest)
 
 
