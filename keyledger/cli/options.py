@@ -13,7 +13,7 @@ import click
 from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
-from keyledger.infrastructure.embedded.files import DataFolder
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
