@@ -9,10 +9,11 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
-from faults.program import Program, eventually
 from support.appending import append_new
+from support.invariants import assert_consistent
+from support.program import Program
 from support.sequencing import catch_up, positioned
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings
 from keyledger.domain.ids import parse_key_id

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from faults.invariants import accepted_uses, assert_consistent
 from faults.private_server import PrivateServer
-from faults.program import Program
+from support.invariants import accepted_uses, assert_consistent
+from support.program import Program
 
 OPEN = """
 settings = Settings(flush_interval_seconds=3600.0, database_timeout_seconds=20.0)

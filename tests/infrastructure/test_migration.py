@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
+from support.invariants import assert_consistent
 from support.streams import KEY, created
 
 from keyledger import Actor, APIKey, KeyLedger, RebuildProgress, SchemaOutOfDate, Settings, Use

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.program import eventually
+from support.waiting import eventually
 
 from keyledger import APIKey, KeyLedger, Use
 from keyledger.domain.ids import parse_key_id

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from service import ask, inside
-from service.waiting import eventually
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from support.waiting import eventually
 
 from keyledger import InvalidArgument, KeyLedger, credentials
 from keyledger.domain import secret
