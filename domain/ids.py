@@ -24,11 +24,6 @@ def halves(key_id: UUID) -> tuple[int, int]:
     return key_id.int >> 64, key_id.int & _LOW
 
 
-def of_halves(high: int, low: int) -> UUID:
-    """The id of these 64 bits each."""
-    return UUID(int=high << 64 | low)
-
-
 def new_uuid() -> UUID:
     """A UUIDv7, later than every one this process made before."""
     return _new_uuids(1)[0]

@@ -1,7 +1,7 @@
 """One use of a key, and the compact form in which a KeyUsed event holds many."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from operator import attrgetter
 from typing import Literal, get_args
@@ -16,11 +16,9 @@ Outcome = Literal["valid", "revoked", "expired", "insufficient_scope", "not_foun
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # stored by number: only ever add at the end
 OUTCOME_NUMBERS: dict[Outcome, int] = {outcome: number for number, outcome in enumerate(OUTCOMES)}
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LIMITS = {"ip_address": 64, "user_agent": 512, "method": 32, "path": 2048, "request_id": 255}
 _ADDRESS, _AGENT, _METHOD, _PATH, _REQUEST = _LIMITS.values()
-_MICROSECOND = timedelta(microseconds=1)
 _since = attrgetter("since")
 _TEXT = {str}
 
@@ -161,16 +159,6 @@ def clean(text: str) -> str:
     if type(text) is str and text.isascii() and not secret.may_occur_in(text) and "\0" not in text:
         return text
     return secret.redact(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def microseconds(moment: datetime) -> int:
-    """The moment as microseconds since 1970."""
-    return (moment - EPOCH) // _MICROSECOND
-
-
-def moment_of(since_1970: int) -> datetime:
-    """The moment that is so many microseconds after 1970 began."""
-    return EPOCH + timedelta(microseconds=since_1970)
 
 
 def _cut(text: str, limit: int) -> str:

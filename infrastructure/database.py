@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 import threading
 import time
 import weakref
@@ -13,12 +12,13 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from keyledger.domain.errors import InvalidArgument, KeyLedgerError, LedgerClosed, LedgerUnavailable
+from keyledger.domain.errors import KeyLedgerError, LedgerClosed, LedgerUnavailable
 from keyledger.infrastructure.connection import DeadlineConnection
+from keyledger.infrastructure.conninfo import check_conninfo
 from keyledger.infrastructure.pool import Pool
+from keyledger.infrastructure.reasons import reason_of, unconnected
 
 T = TypeVar("T")
 
@@ -28,8 +28,6 @@ _called_at: ContextVar[float | None] = ContextVar("keyledger_called_at", default
 
 _RETRY_PAUSE_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.5
-_REFUSAL = re.compile(r"(?:FATAL:\s+|fe_sendauth: )(.+)")
-"""What the server said, or libpq of what the server asked for."""
 _RECOVERING = ("the database system is", "server closed the connection")
 PASSING = (
     psycopg.OperationalError,
@@ -70,7 +68,7 @@ class Database:
         ensure_running: Callable[[], None] | None = None,
     ) -> None:
         """`ensure_running` is called, in a thread of its own, when the server seems to be gone."""
-        _check_conninfo(conninfo)
+        check_conninfo(conninfo)
         self._conninfo = conninfo
         self._max_connections = max_connections
         self.timeout_seconds = timeout_seconds
@@ -100,7 +98,7 @@ class Database:
             except psycopg.Error as error:
                 # A refused connection has no SQLSTATE to tell by; in another language this one is not waited for.
                 if not any(each in str(error) for each in _RECOVERING) or time.monotonic() >= deadline:
-                    raise LedgerUnavailable(_unconnected(error)) from None
+                    raise LedgerUnavailable(unconnected(error)) from None
                 time.sleep(_RETRY_PAUSE_SECONDS)
             else:
                 return
@@ -140,11 +138,11 @@ class Database:
                 raise
             except PASSING as error:
                 if error.sqlstate or not said:  # what the server said tells more than that time ran out after it
-                    reason, said = _reason(error), error.sqlstate is not None
+                    reason, said = reason_of(error), error.sqlstate is not None
                 if time.monotonic() >= deadline and not isinstance(error, PoolTimeout):
                     pool.drain()  # the network may have forgotten the idle connections as well
             except psycopg.Error as error:
-                raise LedgerUnavailable(f"PostgreSQL refused: {_reason(error)}") from None
+                raise LedgerUnavailable(f"PostgreSQL refused: {reason_of(error)}") from None
             self.revive()
             time.sleep(_RETRY_PAUSE_SECONDS)
         raise LedgerUnavailable(f"PostgreSQL did not answer within {self.timeout_seconds:g} s: {reason}")
@@ -163,7 +161,7 @@ class Database:
                 )
                 yield connection
         except psycopg.Error as error:
-            raise LedgerUnavailable(f"PostgreSQL failed in the middle: {_reason(error)}") from None
+            raise LedgerUnavailable(f"PostgreSQL failed in the middle: {reason_of(error)}") from None
 
     def remaining_seconds(self) -> float:
         """How long this call may still wait."""
@@ -245,35 +243,6 @@ class Database:
         self._pool = None
         self._lock = threading.Lock()
         self._reviving = threading.Lock()
-
-
-def _check_conninfo(conninfo: str) -> None:
-    """Raise InvalidArgument for what the driver would refuse with an error that shows the password."""
-    try:
-        found = conninfo_to_dict(conninfo)
-    except psycopg.Error:
-        found = None  # raised outside, so that the driver's error is not even its context
-    if found is None:
-        raise InvalidArgument("dsn", "a PostgreSQL connection string or URI")
-    host, dbname, port = (str(found.get(part) or "") for part in ("host", "dbname", "port"))
-    if "@" in host[1:] or "@" in dbname or not all(each.isdecimal() for each in port.split(",") if each):
-        # What follows the first unescaped "@" or "/" of a password stands in one of these.
-        raise InvalidArgument("dsn", "a URI whose password has its special characters percent-encoded")
-
-
-def _unconnected(error: psycopg.Error) -> str:
-    """Why there is no connection: a server that says no is there, and another try meets the same."""
-    refusal = _REFUSAL.search(str(error))
-    if refusal is not None:
-        return f"PostgreSQL refused the connection: {refusal[1]}"
-    return f"PostgreSQL cannot be reached: {_reason(error)}"
-
-
-def _reason(error: Exception) -> str:
-    """The driver's first line: the later ones may hold what was sent."""
-    if isinstance(error, PoolTimeout):
-        return "no connection was to be had"
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()

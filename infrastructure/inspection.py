@@ -9,6 +9,7 @@ from keyledger.domain.events import Event
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
+from keyledger.infrastructure.rows import named
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ def status(database: Database) -> StoreStatus:
     """What an operator asks first."""
     row = database.run(lambda connection: connection.execute(QUERIES["status"]).fetchone())
     assert row is not None
-    found = StoreStatus(**dict(zip(StoreStatus.__struct_fields__, row, strict=True)))
+    found = StoreStatus(**named(StoreStatus, row))
     return msgspec.structs.replace(
         found, last_flush_at=found.last_flush_at and found.last_flush_at.astimezone(UTC)
     )

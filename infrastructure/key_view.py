@@ -34,7 +34,7 @@ _TREE = {
     "top": listing.TOP,
     "step": listing.STEP,
     "bottom": listing.BOTTOM,
-    "earliest": listing.EARLIEST,
+    "earliest": listing.EARLIEST_MICROSECOND,
 }
 
 
@@ -61,7 +61,7 @@ class KeyView(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last_used_at: datetime | None
 
 
-class Filled(msgspec.Struct, frozen=True, gc=False):
+class LookedUp(msgspec.Struct, frozen=True, gc=False):
     """What a server says of a key: the key and its secret's digest, or None for both; `server` as in an Answer."""
 
     server: str | None
@@ -80,14 +80,14 @@ class KeyViews:
         values = self._one("find_key", key_id)
         return None if values is None else KeyView(*values)
 
-    def fill(self, key_id: UUID) -> Filled:
+    def look_up(self, key_id: UUID) -> LookedUp:
         """The key and its secret's digest, and which server knows them so."""
-        values = self._one("fill_key", key_id)
+        values = self._one("look_up_key", key_id)
         assert values is not None
         server, *view, algorithm, kid, value = values
         if view[0] is None:
-            return Filled(server, None, None)
-        return Filled(server, KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value))
+            return LookedUp(server, None, None)
+        return LookedUp(server, KeyView(*view), Digest(algorithm=algorithm, kid=kid, value=value))
 
     def page(
         self,

@@ -13,7 +13,7 @@ SUBJECT = "keyledger:credentials"
 
 TYPE = "secret_key"
 
-SCOPES = ("keys:read", "keys:write", "keys:verify", "audit:read")
+READ, WRITE, VERIFY, AUDIT = SCOPES = ("keys:read", "keys:write", "keys:verify", "audit:read")
 """What a credential may be allowed: to read keys, to create and change them, to verify secrets, to read the audit
 history and the past."""
 

@@ -22,7 +22,8 @@ from keyledger.domain.use import Use
 from keyledger.infrastructure import inspection, peppers, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.embedded import EmbeddedServer, pepper_file
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 from keyledger.infrastructure.following import progress_status
 from keyledger.infrastructure.following.runner import Runner
 from keyledger.infrastructure.following.sequencer import Sequencer
@@ -131,8 +132,8 @@ class KeyLedger(ActingLedger):
         try:
             database.probe()
             schema.migrate(database) if migrate else schema.check(database)
-            own = peppers.read_or_create(database, server.data_dir / "pepper") if server else {}
-            ring = peppers.with_own(given, own)
+            own = pepper_file.read_or_create(database, DataFolder(server.data_dir).pepper) if server else {}
+            ring = pepper_file.with_own(given, own)
             peppers.check(database, ring)
             peppers.warn_of_missing(database, ring)
         except BaseException:

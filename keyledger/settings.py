@@ -11,6 +11,7 @@ import msgspec
 from keyledger.domain import arguments
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import InvalidArgument
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 from keyledger.infrastructure.uses.use_recorder import Durability
 
 PEPPERS_VARIABLE = "KEYLEDGER_PEPPERS"
@@ -111,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if given := os.environ.get(SPOOL_DIR_VARIABLE):
             return Path(given)
         if data_dir is not None:
-            return data_dir / "uses"
+            return DataFolder(data_dir).uses
         state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state")
         try:
             return Path(state).expanduser() / "keyledger"

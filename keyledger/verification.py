@@ -53,3 +53,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False
 
     def __reduce__(self) -> tuple[Any, tuple[Code, APIKey | None]]:
         return Verification.of, (self.code, self.api_key)
+
+
+MALFORMED = Verification.of("malformed")
+NOT_FOUND = Verification.of("not_found")

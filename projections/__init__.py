@@ -1,1 +1,1 @@
-"""Read models as pure folds: events in, rows out; no SQL, no driver, no clock."""
+"""Read models and the past as pure folds: events in, rows or entries out; no SQL, no driver, no clock."""

@@ -7,7 +7,7 @@ alone, in whatever order they were counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import KeyCreated, KeyDeleted, KeyRevoked, KeyUpdated
+from keyledger.domain.microseconds import microseconds, moment_of
 from keyledger.projections.sequenced import SequencedEvent
 
 TOP, STEP, BOTTOM = 58, 6, 10
@@ -24,11 +25,8 @@ TOP, STEP, BOTTOM = 58, 6, 10
 LEAF_KEYS = 256
 """A bucket that had no more keys than this is not split."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+EARLIEST_MICROSECOND = microseconds(datetime.min.replace(tzinfo=UTC))
+LATEST_MICROSECOND = microseconds(datetime.max.replace(tzinfo=UTC))
 """The moments that a key may be created at, in microseconds."""
 
 Key = tuple[UUID, str]
@@ -97,7 +95,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def place(self, shift: int) -> Place:
         """The bucket of this shift that it falls into."""
-        return self.subject, shift, (self.created_at - _EPOCH) // _MICROSECOND >> shift
+        return self.subject, shift, microseconds(self.created_at) >> shift
 
     def path(self) -> Iterator[Place]:
         """Every bucket that it falls into, the largest first."""
@@ -224,5 +222,5 @@ def _empty(place: Place) -> KeyCount:
     return KeyCount(subject=subject, shift=shift, bucket=bucket)
 
 
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + min(max(microseconds, EARLIEST), LATEST) * _MICROSECOND
+def _moment(since_1970: int) -> datetime:
+    return moment_of(min(max(since_1970, EARLIEST_MICROSECOND), LATEST_MICROSECOND))

@@ -1,7 +1,7 @@
 """Moments of the past: which of a key's lifecycle events held then, and what the key was."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import get_args
 from uuid import UUID
@@ -10,16 +10,16 @@ import msgspec
 
 from keyledger.domain.api_key import APIKey, evolve
 from keyledger.domain.events import Event, KeyUsed, StoredEvent
+from keyledger.domain.microseconds import EPOCH, MICROSECOND
 from keyledger.domain.use import Outcome
 
 CLOCKS_APART = timedelta(seconds=10)
 """By so much a service's clock may differ from the database's and still be believed."""
 
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+BEFORE_EVENTS = EPOCH
 """A time before any event."""
 
 _VALID = get_args(Outcome).index("valid")
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ def fold(events: Iterable[PastEvent]) -> PastKey | None:
 
 def latest_use(event: KeyUsed, until: datetime | None = None) -> datetime | None:
     """The latest accepted use in an event; with `until`, of those that were not after it."""
-    most = None if until is None else (until - event.occurred_at) // _MICROSECOND
+    most = None if until is None else (until - event.occurred_at) // MICROSECOND
     moment, last = 0, None
     for row in event.rows:
         moment += row.since

@@ -88,15 +88,6 @@ class UsageRows(msgspec.Struct, frozen=True, kw_only=True):
     days: dict[tuple[UUID, date], UsageDay]
 
 
-def fold(before: UsageRows, events: Iterable[SequencedEvent]) -> UsageRows:
-    """The rows after the events: those of before, and those of every key and day that the events speak of.
-
-    Raises UnreadableEvent.
-    """
-    later = counted(events)
-    return UsageRows(keys=added(before.keys, later.keys), days=added(before.days, later.days))
-
-
 def added(before: Mapping[K, R], later: Mapping[K, R]) -> dict[K, R]:
     """The rows of two spans of positions, one after the other, as those of one."""
     rows = {key: copy(row) for key, row in before.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import program
 from keyledger.infrastructure.embedded.binaries import Binaries
-from keyledger.infrastructure.embedded.files import DataFolder, give_away
+from keyledger.infrastructure.embedded.data_folder import DataFolder, give_away
 from keyledger.infrastructure.embedded.lock import Deadline
 
 if sys.platform != "win32":

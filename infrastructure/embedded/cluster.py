@@ -7,15 +7,10 @@ from pathlib import Path
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded.account import Account
 from keyledger.infrastructure.embedded.binaries import Binaries
-from keyledger.infrastructure.embedded.files import (
-    DataFolder,
-    make_folder,
-    remove_tree,
-    sync_folder,
-    write_owned,
-)
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 from keyledger.infrastructure.embedded.lock import Deadline, exclusively
 from keyledger.infrastructure.embedded.program import last_lines
+from keyledger.infrastructure.owned_files import make_folder, remove_tree, sync_folder, write_owned
 
 ROLE = "keyledger"
 PASSWORD_BYTES = 32

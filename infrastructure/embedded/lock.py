@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keyledger.domain.errors import EmbeddedServerError
-from keyledger.infrastructure.embedded.files import open_owned
+from keyledger.infrastructure.owned_files import open_owned
 
 if sys.platform != "win32":
     import fcntl

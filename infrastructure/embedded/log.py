@@ -3,7 +3,8 @@
 import os
 from io import BufferedWriter
 
-from keyledger.infrastructure.embedded.files import DataFolder, open_owned
+from keyledger.infrastructure.embedded.data_folder import DataFolder
+from keyledger.infrastructure.owned_files import open_owned
 
 LARGEST = 1_000_000
 BYTES_QUOTED = 4_000

@@ -17,7 +17,7 @@ from keyledger.infrastructure.embedded import log, program, socket_folder, super
 from keyledger.infrastructure.embedded.account import Account, choose_account
 from keyledger.infrastructure.embedded.binaries import Binaries
 from keyledger.infrastructure.embedded.cluster import ROLE, ensure_cluster
-from keyledger.infrastructure.embedded.files import DataFolder
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 from keyledger.infrastructure.embedded.lock import Deadline, is_free, is_shared
 
 DATABASE = "keyledger"

@@ -11,7 +11,7 @@ import psycopg
 
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded.binaries import find_binaries
-from keyledger.infrastructure.embedded.files import create_data_folder
+from keyledger.infrastructure.embedded.data_folder import create_data_folder
 from keyledger.infrastructure.embedded.lock import Deadline, FileLock, exclusively
 from keyledger.infrastructure.embedded.postmaster import Postmaster
 

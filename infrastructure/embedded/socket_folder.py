@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 from keyledger.domain.errors import EmbeddedServerError
-from keyledger.infrastructure.embedded.files import PRIVATE_FOLDER, DataFolder, make_folder
+from keyledger.infrastructure.embedded.data_folder import DataFolder
+from keyledger.infrastructure.owned_files import PRIVATE_FOLDER, make_folder
 
 PORT = 5432
 SOCKET_NAME = f".s.PGSQL.{PORT}"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.following import sequence
+from keyledger.infrastructure.following import positions
 from keyledger.projections.sequenced import SequencedEvent
 
 
@@ -29,15 +29,15 @@ class Batches:
         place = position - self._after
         if 0 <= place < len(self._events):
             return Batch(self._events[place:])
-        rows = sequence.read(self._database, position)
+        rows = positions.read(self._database, position)
         found = self._decoded(rows)
         self._after, self._events = position, found.events
         return found
 
-    def _decoded(self, rows: list[sequence.SequencedRow]) -> Batch:
+    def _decoded(self, rows: list[positions.SequencedRow]) -> Batch:
         events: list[SequencedEvent] = []
         try:
-            events.extend(sequence.decoded(self._codec, rows))
+            events.extend(positions.decoded(self._codec, rows))
         except Exception as error:  # an upcaster may raise anything
             return Batch(events, None if events else error)
         return Batch(events)

@@ -9,6 +9,7 @@ import msgspec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
+from keyledger.infrastructure.rows import named
 
 
 class SequencerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ def sequencer(database: Database) -> SequencerStatus:
     """How the sequencer is doing."""
     row = database.run(lambda connection: connection.execute(QUERIES["sequencer_status"]).fetchone())
     assert row is not None
-    return SequencerStatus(**_named(SequencerStatus, row))
+    return SequencerStatus(**_in_utc(SequencerStatus, row))
 
 
 def projections(database: Database) -> tuple[ProjectionStatus, ...]:
@@ -63,9 +64,8 @@ def projections(database: Database) -> tuple[ProjectionStatus, ...]:
     def ask(connection: DeadlineConnection) -> list[Any]:
         return connection.execute(QUERIES["projections_status"]).fetchall()
 
-    return tuple(ProjectionStatus(**_named(ProjectionStatus, row)) for row in database.run(ask))
+    return tuple(ProjectionStatus(**_in_utc(ProjectionStatus, row)) for row in database.run(ask))
 
 
-def _named(kind: type[msgspec.Struct], row: Any) -> dict[str, Any]:
-    values = (value.astimezone(UTC) if isinstance(value, datetime) else value for value in row)
-    return dict(zip(kind.__struct_fields__, values, strict=True))
+def _in_utc(kind: type[msgspec.Struct], row: Any) -> dict[str, Any]:
+    return named(kind, [value.astimezone(UTC) if isinstance(value, datetime) else value for value in row])

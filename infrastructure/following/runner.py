@@ -18,8 +18,8 @@ from keyledger.infrastructure.following import failure
 from keyledger.infrastructure.following.advance import HeldUp, Refused, advance
 from keyledger.infrastructure.following.batch import Batches
 from keyledger.infrastructure.following.place import Place, live
+from keyledger.infrastructure.following.positions import BATCH_EVENTS
 from keyledger.infrastructure.following.read_model import ReadModel
-from keyledger.infrastructure.following.sequence import BATCH_EVENTS
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.projections.sequenced import SequencedEvent
 

@@ -7,6 +7,7 @@ import msgspec
 
 from keyledger.domain.events import KeyUsed, UsesLost
 from keyledger.infrastructure.following.read_model import Tables
+from keyledger.infrastructure.rows import named
 from keyledger.projections import control
 from keyledger.projections.control import ControlRow
 from keyledger.projections.sequenced import SequencedEvent
@@ -36,4 +37,4 @@ class ControlModel:
 
 def _load(tables: Tables, ids: Collection[UUID]) -> dict[UUID, ControlRow]:
     rows = tables.execute("load_control", {"ids": list(ids)})
-    return {row[0]: ControlRow(**dict(zip(ControlRow.__struct_fields__, row, strict=True))) for row in rows}
+    return {row[0]: ControlRow(**named(ControlRow, row)) for row in rows}

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
-from keyledger.infrastructure.following import sequence
+from keyledger.infrastructure.following import positions
+from keyledger.infrastructure.following.positions import SequencedRow
 from keyledger.infrastructure.following.read_model import ReadModel
-from keyledger.infrastructure.following.sequence import SequencedRow
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.read_models import CONTROL
 from keyledger.projections.sequenced import SequencedEvent
@@ -45,10 +45,10 @@ def between(
 ) -> Iterator[list[SequencedEvent]]:
     """The events after one position up to another, in batches. Raises UnreadableEvent."""
     while after < until:
-        rows = sequence.select(connection, after)[: until - after]
+        rows = positions.select(connection, after)[: until - after]
         if not rows:
             return
-        yield list(sequence.decoded(codec, rows))
+        yield list(positions.decoded(codec, rows))
         after = rows[-1].position
 
 
@@ -63,4 +63,6 @@ def waiting(
         if not rows:
             return
         key_id, version = rows[-1][:2]
-        yield list(sequence.decoded(codec, [SequencedRow(after + n, *row) for n, row in enumerate(rows, start=1)]))
+        yield list(
+            positions.decoded(codec, [SequencedRow(after + n, *row) for n, row in enumerate(rows, start=1)])
+        )

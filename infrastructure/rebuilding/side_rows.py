@@ -9,8 +9,8 @@ from keyledger.domain.errors import RebuildRefused
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.connection import DeadlineConnection
 from keyledger.infrastructure.following.place import Place
+from keyledger.infrastructure.following.positions import BATCH_EVENTS
 from keyledger.infrastructure.following.read_model import ReadModel
-from keyledger.infrastructure.following.sequence import BATCH_EVENTS
 from keyledger.infrastructure.queries import QUERIES
 from keyledger.infrastructure.rebuilding import side_tables
 from keyledger.infrastructure.rebuilding.live import Live, between, is_inline, live, waiting

@@ -9,9 +9,9 @@ from keyledger.domain.errors import InvalidArgument
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.following.sequencer import Sequencer
 from keyledger.infrastructure.replay.past import Past
-from keyledger.projections.moment import CLOCKS_APART, EARLIEST, Moment
+from keyledger.projections.moment import BEFORE_EVENTS, CLOCKS_APART, Moment
 
-_NOTHING = Moment(position=0, time=None, judged_at=EARLIEST)
+_NOTHING = Moment(position=0, time=None, judged_at=BEFORE_EVENTS)
 _LARGEST_POSITION = 2**63 - 1
 
 
@@ -44,7 +44,7 @@ class Moments:
         if time > self._clock() + CLOCKS_APART:
             raise InvalidArgument(param, "a time that is not in the future, or a position")
         self._flush()
-        time = max(time, EARLIEST).astimezone(UTC)
+        time = max(time, BEFORE_EVENTS).astimezone(UTC)
         return Moment(position=None, time=time, judged_at=time)
 
     def fixed(self, moment: Moment) -> Moment:

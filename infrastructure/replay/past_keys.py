@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
-from keyledger.projections.moment import CLOCKS_APART, EARLIEST, Moment
+from keyledger.projections.moment import BEFORE_EVENTS, CLOCKS_APART, Moment
 
 BATCH_KEYS = 200
 
@@ -32,7 +32,7 @@ class PastKeys:
             yield from self._by_position("select_created", 0, moment.position)
         else:
             until = moment.time + CLOCKS_APART
-            yield from self._by_time("select_created_by_time", EARLIEST, until, moment.position)
+            yield from self._by_time("select_created_by_time", BEFORE_EVENTS, until, moment.position)
 
     def owned(self, subject: str) -> Iterator[list[UUID]]:
         """The keys that were ever a subject's, in the order of their ids."""

@@ -11,7 +11,8 @@ import msgspec
 
 from keyledger.domain.events import Event, KeyUsed, UsesLost
 from keyledger.domain.ids import new_uuid, new_uuids
-from keyledger.domain.use import NotedUse, Outcome, Use, cleaned, moment_of, pack
+from keyledger.domain.microseconds import moment_of
+from keyledger.domain.use import NotedUse, Outcome, Use, cleaned, pack
 from keyledger.infrastructure.codec import EventCodec
 
 T = TypeVar("T")

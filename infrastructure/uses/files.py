@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from keyledger.infrastructure.embedded.files import PRIVATE_FOLDER, make_folder, open_owned
+from keyledger.infrastructure.owned_files import PRIVATE_FOLDER, make_folder, open_owned
 
 _LOCK = "lock"
 _NEW = ".new-"

@@ -181,7 +181,7 @@ class UseRecorder:
                 self._memory.refuse(high, low, self._clock_ns(), outcome, use)
                 return
             spool.write(UUID(int=high << 64 | low), self._clock_ns() // 1000, outcome, use)
-            if self._closed:  # asked after the writing, as above
+            if self._closed:  # asked after the writing: what the last flush did not see is not accepted
                 raise LedgerClosed("the ledger was closed")
 
         return record

@@ -61,11 +61,6 @@ class FeedThread:
         self._begin()
         _threads.add(self)
 
-    @property
-    def verifier(self) -> UUID:
-        """Who this process is among the verifiers."""
-        return self._feed.verifier
-
     def await_lease(self, deadline: float) -> None:
         """Return once the lease holds. Raises LedgerUnavailable at the deadline (by the clock), LedgerClosed."""
         while not self._lease.holds:

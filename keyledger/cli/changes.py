@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keyledger import APIKey, KeyChange
+from keyledger.cli.key_tables import name_and_id
 from keyledger.cli.output import moment, plain, width
-from keyledger.cli.tables import name_and_id
 
 _WIDE = 120
 """Columns from which on the event has a column of its own."""

@@ -4,6 +4,7 @@ import click
 
 from keyledger import APIKey
 from keyledger import credentials as service_credentials
+from keyledger.cli.key_tables import key_details
 from keyledger.cli.only_now import shown_only_now
 from keyledger.cli.options import (
     Globals,
@@ -15,7 +16,6 @@ from keyledger.cli.options import (
     warn_of_pepper,
 )
 from keyledger.cli.output import show, show_json, write
-from keyledger.cli.tables import key_details
 
 
 @click.group()

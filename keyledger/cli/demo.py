@@ -12,11 +12,11 @@ import click
 
 from keyledger import Actor, APIKey, KeyLedger, LedgerClosed, Use
 from keyledger.acting import ActingLedger
+from keyledger.cli.demo_story import Story, event_facts, event_table, expect, masked
 from keyledger.cli.entries import entry_table
+from keyledger.cli.key_tables import key_table
 from keyledger.cli.options import Globals, global_options
 from keyledger.cli.output import moment, show, show_json
-from keyledger.cli.story import Story, event_facts, event_table, expect, masked
-from keyledger.cli.tables import key_table
 from keyledger.domain.secret import ALPHABET
 
 _USED_WITHIN_SECONDS = 10.0

@@ -5,14 +5,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from keyledger import HistoryEntry
-from keyledger.cli.output import OutputFailed, json_text, write
+from keyledger.cli.output import OutputFailed, batches, json_text, write
 
 _BATCH = 500
 
@@ -21,9 +20,9 @@ Write = Callable[[str], object]
 
 def write_lines(entries: Iterable[HistoryEntry], head: int, output: str | None, *, quiet: bool) -> int:
     """Write a line an entry, to the file, else to stdout; returns how many. `head` is the last position."""
-    remaining, count = iter(entries), 0
+    count = 0
     with _writer(output) as put, _progress(head, output, quiet=quiet) as advance:
-        while batch := list(islice(remaining, _BATCH)):
+        for batch in batches(entries, _BATCH):
             put("".join(json_text(entry.as_dict()) + "\n" for entry in batch))
             count += len(batch)
             advance(batch, count)

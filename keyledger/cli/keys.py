@@ -6,6 +6,7 @@ import click
 
 from keyledger import APIKey
 from keyledger.cli.delete import delete
+from keyledger.cli.key_tables import key_details, key_table, show_key
 from keyledger.cli.only_now import shown_only_now
 from keyledger.cli.options import (
     Duration,
@@ -20,7 +21,6 @@ from keyledger.cli.options import (
 )
 from keyledger.cli.output import show, show_json, write
 from keyledger.cli.revoke import revoke
-from keyledger.cli.tables import key_details, key_table, show_key
 from keyledger.cli.update import update
 from keyledger.cli.verify import verify
 

@@ -1,20 +1,14 @@
 """`keyledger migrate` and `keyledger status`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import click
 import msgspec
 
 from keyledger import ProjectionStatus, SequencerStatus
-from keyledger.cli.options import Globals, announce, global_options, is_new, opened
+from keyledger.cli.key_tables import facts
+from keyledger.cli.options import Globals, database, global_options, opened
 from keyledger.cli.output import moment, plain, show, show_json
 from keyledger.cli.progress_bar import progress_bar
-from keyledger.cli.tables import facts
 from keyledger.infrastructure import schema
-from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.embedded import EmbeddedServer
 from keyledger.status import Status
 
 _FEW = 5
@@ -115,23 +109,3 @@ def _as_json(found: Status) -> dict[str, object]:
         "sequencer": found.sequencer,
         "projections": [{**msgspec.structs.asdict(each), "stopped": each.stopped} for each in found.projections],
     }
-
-
-@contextmanager
-def database(target: Globals) -> Iterator[Database]:
-    """The database itself, which a ledger opens only where its schema is up to date."""
-    where = target.where()
-    new = is_new(where)
-    server = EmbeddedServer.acquire(where) if isinstance(where, Path) else None
-    try:
-        if new:
-            announce(where)
-        found = Database(server.conninfo if server else str(where))
-        try:
-            found.probe()
-            yield found
-        finally:
-            found.close()
-    finally:
-        if server is not None:
-            server.release()

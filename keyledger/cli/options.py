@@ -1,4 +1,4 @@
-"""Options that commands share."""
+"""Options that commands share, and opening what they name."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,9 @@ import click
 from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
-from keyledger.infrastructure.embedded.files import DataFolder
+from keyledger.infrastructure.database import Database
+from keyledger.infrastructure.embedded import EmbeddedServer
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 from keyledger.target import target
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,19 +93,39 @@ def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
 def opened(wanted: Globals) -> Iterator[KeyLedger]:
     """The ledger that the options name. A new one is announced: perhaps another was meant."""
     where = wanted.where()
-    new = is_new(where)
+    new = _is_new(where)
     with KeyLedger.open(wanted.dsn, data_dir=wanted.data_dir) as ledger:
         if new:
-            announce(where)
+            _announce(where)
         yield ledger
 
 
-def is_new(where: str | Path) -> bool:
+@contextmanager
+def database(wanted: Globals) -> Iterator[Database]:
+    """The database itself, which a ledger opens only where its schema is up to date."""
+    where = wanted.where()
+    new = _is_new(where)
+    server = EmbeddedServer.acquire(where) if isinstance(where, Path) else None
+    try:
+        if new:
+            _announce(where)
+        found = Database(server.conninfo if server else str(where))
+        try:
+            found.probe()
+            yield found
+        finally:
+            found.close()
+    finally:
+        if server is not None:
+            server.release()
+
+
+def _is_new(where: str | Path) -> bool:
     """Whether there is no ledger yet in an embedded PostgreSQL's data directory."""
     return isinstance(where, Path) and not DataFolder(where).cluster.exists()
 
 
-def announce(where: str | Path) -> None:
+def _announce(where: str | Path) -> None:
     """Say on stderr that a ledger was made there, to programs too."""
     complain(f"keyledger: a new ledger was made in {printable(str(where))}")
 

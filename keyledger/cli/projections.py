@@ -7,8 +7,7 @@ from rich.table import Table
 
 from keyledger import ProjectionStatus, RebuildReport, VerificationReport
 from keyledger.cli.failures import REFUSED
-from keyledger.cli.ledger import database
-from keyledger.cli.options import Globals, global_options, opened
+from keyledger.cli.options import Globals, database, global_options, opened
 from keyledger.cli.output import complain, plain, show, show_json
 from keyledger.cli.progress_bar import progress_bar
 from keyledger.infrastructure import schema

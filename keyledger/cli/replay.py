@@ -7,9 +7,9 @@ import click
 from keyledger import KeyLedger
 from keyledger.cli.changes import change_table
 from keyledger.cli.failures import Refused
+from keyledger.cli.key_tables import key_details, key_table
 from keyledger.cli.options import Globals, Moment, global_options, opened
 from keyledger.cli.output import batches, exactly, moment, show, show_json, show_json_array
-from keyledger.cli.tables import key_details, key_table
 
 _ROWS = 1_000
 """In one table; the next one has its heading again."""

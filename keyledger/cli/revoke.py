@@ -4,10 +4,10 @@ import click
 
 from keyledger import KeyLedger, PepperUnavailable, Use
 from keyledger.cli.failures import Refused
+from keyledger.cli.key_tables import show_key
 from keyledger.cli.options import Globals, acting, as_user, global_options, opened
 from keyledger.cli.output import moment, show
 from keyledger.cli.stdin_secret import read_secret
-from keyledger.cli.tables import show_key
 from keyledger.cli.verify import REASONS
 from keyledger.domain.ids import key_id_text
 from keyledger.domain.secret import parse

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from keyledger.cli.key_tables import show_key
 from keyledger.cli.options import (
     Duration,
     Globals,
@@ -14,7 +15,6 @@ from keyledger.cli.options import (
     note_commas,
     opened,
 )
-from keyledger.cli.tables import show_key
 
 
 @click.command()

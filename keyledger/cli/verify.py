@@ -4,10 +4,10 @@ import click
 
 from keyledger import Use
 from keyledger.cli.failures import REFUSED
+from keyledger.cli.key_tables import key_details
 from keyledger.cli.options import Globals, global_options, opened
 from keyledger.cli.output import plain, show, show_json
 from keyledger.cli.stdin_secret import read_secret
-from keyledger.cli.tables import key_details
 from keyledger.domain.secret import is_of_credential
 
 _USE = Use(user_agent="keyledger command line")

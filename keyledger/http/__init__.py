@@ -10,8 +10,8 @@ except ModuleNotFoundError:
     ) from None
 
 from keyledger.http.app import application
-from keyledger.http.frontend import Authenticator
 from keyledger.http.jwt_sessions import JWTSessions
+from keyledger.http.sessions import Authenticator
 from keyledger.http.settings import HttpSettings
 
 __all__ = ["Authenticator", "HttpSettings", "JWTSessions", "application"]

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from keyledger.credentials import is_credential
 from keyledger.domain.actor import Actor
 from keyledger.domain.secret import CREDENTIAL_PREFIX
-from keyledger.http.calls import Origin, origin_of
-from keyledger.http.failures import Failures
-from keyledger.http.frontend import actor_of, own_subjects
+from keyledger.http.failure_counts import Failures
 from keyledger.http.problems import Problem, bad_request, too_many
+from keyledger.http.requests import Origin, origin_of
+from keyledger.http.sessions import actor_of, own_subjects
 from keyledger.http.settings import HttpSettings
 from keyledger.ledger import KeyLedger
 from keyledger.verification import Verification

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from keyledger.credentials import AUDIT
 from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.actor import Actor
 from keyledger.http.callers import Callers
@@ -16,8 +17,6 @@ from keyledger.http.problems import not_found
 from keyledger.http.wire import Answer, key_object, raw
 from keyledger.ledger import KeyLedger
 from keyledger.projections.history_entry import HistoryEntry
-
-AUDIT = "audit:read"
 
 
 class ActorObject(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,20 +13,20 @@ from starlette.routing import Route
 
 from keyledger.aio import AsyncAPIKeys
 from keyledger.api_key import APIKey
+from keyledger.credentials import READ, VERIFY, WRITE
 from keyledger.credentials import SUBJECT as CREDENTIALS
 from keyledger.domain.errors import KeyNotFound
 from keyledger.http.bodies import BrowserCreate, BrowserUpdate, Create, Revoke, Update, Verify, body_of
 from keyledger.http.callers import Caller, Callers
-from keyledger.http.calls import read_body
 from keyledger.http.page_query import PageQuery
 from keyledger.http.problems import Problem, bad_request, no_id, not_found
+from keyledger.http.requests import read_body
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer, DeletedObject, KeyPage, key_object
 from keyledger.ledger import KeyLedger
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-READ, WRITE, VERIFY = "keys:read", "keys:write", "keys:verify"
 
 _OLD_PYTHON = "speakeasy-sdk/python 4."
 _OTHER_ID = re.compile(r"api_key_[0-9A-Fa-f]{32}")

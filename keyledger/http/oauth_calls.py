@@ -11,17 +11,16 @@ from starlette.routing import Route
 
 from keyledger.api_key import APIKey
 from keyledger.credentials import SUBJECT as CREDENTIALS
+from keyledger.credentials import VERIFY
 from keyledger.domain.actor import Actor
 from keyledger.domain.errors import KeyNotFound
 from keyledger.http.callers import Callers
-from keyledger.http.calls import origin_of, read_body
 from keyledger.http.problems import Problem, bad_request
 from keyledger.http.query import parameters
+from keyledger.http.requests import origin_of, read_body
 from keyledger.http.settings import HttpSettings
 from keyledger.http.wire import Answer
 from keyledger.ledger import KeyLedger
-
-VERIFY = "keys:verify"
 
 POSSESSION = "keyledger:possession"
 """The user's id of an actor who has shown a key's secret, and nothing else: no id of Clerk's holds a colon."""

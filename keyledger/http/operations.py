@@ -4,11 +4,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from keyledger.credentials import AUDIT, READ, VERIFY, WRITE
 from keyledger.domain.events import EVENTS
 from keyledger.http.bodies import BrowserCreate, BrowserUpdate, Create, Revoke, Update, Verify
 from keyledger.http.health import Health, HealthObject
-from keyledger.http.history_calls import AUDIT, EntryPage, HistoryCalls
-from keyledger.http.key_calls import READ, VERIFY, WRITE, KeyCalls
+from keyledger.http.history_calls import EntryPage, HistoryCalls
+from keyledger.http.key_calls import KeyCalls
 from keyledger.http.oauth_calls import FORM, Introspect, Introspection, OAuthCalls
 from keyledger.http.wire import DeletedObject, KeyObject, KeyPage
 
@@ -75,7 +76,6 @@ _LIST = (
     _parameter("offset", "After so many.", type="number", minimum=0, default=0),
     _text("query", "Names that contain it.", minLength=0),
 )
-_EVENT_TYPE = {"type": "string", "enum": [each.topic for each in EVENTS]}
 _HISTORY = (
     _text("api_key_id", "Of this key.", pattern="^ak_[0-9A-Fa-f]{32}$"),
     _text("subject", "Of keys that were this subject's after the event."),

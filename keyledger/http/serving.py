@@ -11,8 +11,8 @@ from granian.server import Server
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyledger.http.app import application
-from keyledger.http.frontend import Authenticator
 from keyledger.http.jwt_sessions import JWTSessions
+from keyledger.http.sessions import Authenticator
 from keyledger.http.settings import HttpSettings
 from keyledger.ledger import KeyLedger
 from keyledger.settings import Settings

@@ -5,7 +5,7 @@ import msgspec
 from keyledger.domain import arguments
 from keyledger.domain.errors import InvalidArgument
 from keyledger.forwarded import TrustedProxies
-from keyledger.http.frontend import Authenticator
+from keyledger.http.sessions import Authenticator
 
 _COUNTS = ("body_limit_bytes", "header_limit_bytes", "header_limit_count", "failure_sources")
 

@@ -14,10 +14,9 @@ from keyledger.domain.secret import of_credential as key_form
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
-from keyledger.verification import Verification
+from keyledger.verification import MALFORMED, Verification
 
 NO_USE = Use()
-MALFORMED = Verification.of("malformed")
 
 _PLAIN = (tuple, list, set, frozenset)
 
@@ -25,7 +24,8 @@ _PLAIN = (tuple, list, set, frozenset)
 class Attempt:
     """A secret that is still to be decided on, and what was recorded of it already: that is recorded once.
 
-    `of_credential` says that it is a service credential's, in the form of a key's.
+    `of_credential` says that a service credential's was asked for; `secret` is in the form of a key's.
+    The prefix does not say it: a key's secret in a credential's form, or the other way round, must be refused.
     """
 
     __slots__ = ("key_id", "of_credential", "recorded", "secret", "use", "wanted")
@@ -74,7 +74,7 @@ def _checked_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return arguments.scopes(scopes)
 
 
-def attempt_at(
+def attempt_of(
     secret: object,
     wanted: tuple[str, ...],
     use: Use | None,
@@ -102,3 +102,10 @@ def check_use(use: object) -> None:
     """Raise InvalidArgument for a use that is none."""
     if use is not None and not isinstance(use, Use):
         raise InvalidArgument("use", "a Use or None")
+
+
+def code_of(view: KeyView) -> Outcome:
+    """What a right secret comes to, all but for scopes."""
+    if view.revoked_at is not None:
+        return "revoked"
+    return "expired" if view.expired else "valid"

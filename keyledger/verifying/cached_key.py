@@ -29,11 +29,11 @@ _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _decoder = msgspec.msgpack.Decoder(KeyView)
 
 
-class Entry(msgspec.Struct, gc=False):
+class CachedKey(msgspec.Struct, gc=False):
     """What is known of a secret: its digest, and what that was found to be, all but for scopes.
 
     `expires_at` is in Unix seconds, infinite where time changes nothing; `high` and `low` are the halves of the
-    key's id. `packed` is what the cache keeps: an entry is good for as long as it keeps that very object. `answer`
+    key's id. `packed` is what the cache keeps: this is good for as long as it keeps that very object. `answer`
     is what callers get, once somebody has asked.
     """
 
@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, gc=False):
     answer: Verification | None = None
 
 
-NOTHING = Entry(b"", 0.0, 0, 0, "not_found", b"")
+NO_KEY = CachedKey(b"", 0.0, 0, 0, "not_found", b"")
 
 
 def pack(digest: bytes, view: KeyView, code: Outcome) -> bytes:
@@ -62,10 +62,10 @@ def stand_in(key_id: UUID) -> bytes:
     return _HEAD.pack(digest, math.inf, *halves(key_id), code) + bytes(_STAND_IN_BYTES)
 
 
-class Entries:
-    """Entries made of what a cache keeps; those that are used again and again are made once."""
+class CachedKeys:
+    """Cached keys made of what a cache keeps; those that are used again and again are made once."""
 
-    def __init__(self, cache: KeyCache[Entry], get: Callable[[str], APIKey]) -> None:
+    def __init__(self, cache: KeyCache[CachedKey], get: Callable[[str], APIKey]) -> None:
         """`get` is how keys are reloaded."""
         self._cache = cache
         self._get = get
@@ -73,17 +73,17 @@ class Entries:
         self.grant = lru_cache(READY_ENTRIES)(self._grant)
         self._known = lru_cache(READY_ENTRIES)(self._read)
 
-    def make(self, digits: str) -> Entry:
-        """The entry of a key that is not ready, by the id's digits; NOTHING where PostgreSQL has to be asked."""
+    def make(self, digits: str) -> CachedKey:
+        """The cached key that is not ready, by the id's digits; NO_KEY where PostgreSQL has to be asked."""
         packed = self._cache.keys.recent.get(digits) or self._cache.get(digits)
         if packed is None:
-            return NOTHING
+            return NO_KEY
         digest, expires_at, high, low, number = _unpack_head(packed)
-        entry = Entry(digest, expires_at, high, low, OUTCOMES[number], packed)
+        cached = CachedKey(digest, expires_at, high, low, OUTCOMES[number], packed)
         self._made += 1
         if self._made % _MADE_PER_READY == 0:
-            self._cache.make_ready(digits, entry)
-        return entry
+            self._cache.make_ready(digits, cached)
+        return cached
 
     def answer(self, packed: bytes, code: Outcome) -> Verification:
         """What callers get; the key they get when they look at it."""

@@ -17,15 +17,15 @@ from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.infrastructure.verifying.clock import Clock, wait_out
 from keyledger.infrastructure.verifying.key_cache import Fill, KeyCache, Refusing
 from keyledger.infrastructure.verifying.lease import Lease
-from keyledger.verification import Verification
-from keyledger.verifying.attempt import MALFORMED, NO_USE, Attempt, attempt_at, check_use, wanted_scopes
-from keyledger.verifying.cached_key import Entries, Entry, pack, stand_in
-from keyledger.verifying.verifier import NOT_FOUND, Verifier, code_of, with_scopes
+from keyledger.verification import MALFORMED, NOT_FOUND, Verification
+from keyledger.verifying.attempt import NO_USE, Attempt, attempt_of, check_use, code_of, wanted_scopes
+from keyledger.verifying.cached_key import CachedKey, CachedKeys, pack, stand_in
+from keyledger.verifying.verifier import Verifier, with_scopes
 
 _SALT_BYTES = 16
 
 
-class News(Protocol):
+class LeaseKeeper(Protocol):
     """Who keeps the lease."""
 
     def await_lease(self, deadline: float) -> None:
@@ -51,9 +51,9 @@ class CachingVerifier(Verifier):
         recorder: UseRecorder,
         get: Callable[[str], APIKey],
         *,
-        cache: KeyCache[Entry],
+        cache: KeyCache[CachedKey],
         lease: Lease,
-        news: News,
+        lease_keeper: LeaseKeeper,
         clock: Clock,
         timeout_seconds: float,
         refusal_seconds: float,
@@ -65,11 +65,11 @@ class CachingVerifier(Verifier):
         super().__init__(views, peppers, recorder, get)
         self._cache = cache
         self._lease = lease
-        self._news = news
+        self._lease_keeper = lease_keeper
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._refusal_seconds = refusal_seconds
-        self._entries = Entries(cache, get)
+        self._cached_keys = CachedKeys(cache, get)
         # Nobody knows where in memory a secret of his is looked for, so how long that takes tells him nothing.
         self._salted = hashlib.sha256(os.urandom(_SALT_BYTES))
         self._salted_of_credential = hashlib.sha256(os.urandom(_SALT_BYTES))
@@ -77,7 +77,7 @@ class CachingVerifier(Verifier):
     def verify_at_once(
         self, secret: object, scopes: Iterable[str] = (), use: Use | None = None, *, of_credential: bool = False
     ) -> Verification | Attempt:
-        """The same from memory alone; an attempt to be settled where PostgreSQL has to be asked."""
+        """What becomes of a secret by memory alone; an attempt to be settled where PostgreSQL has to be asked."""
         clock = self._clock
         now = clock()
         wanted = wanted_scopes(scopes) if scopes != () else ()
@@ -89,34 +89,34 @@ class CachingVerifier(Verifier):
             return MALFORMED
         salted = (self._salted_of_credential if of_credential else self._salted).copy()
         salted.update(secret.encode())
-        cache, entries, digits = self._cache, self._entries, secret[ID]
-        entry = cache.ready.recent.get(digits) or entries.make(digits)
-        if entry.digest != salted.digest():
-            del entry, salted, digits  # now, as what is done after the wait would show
-            attempt = attempt_at(secret, wanted, use, of_credential=of_credential)
+        cache, cached_keys, digits = self._cache, self._cached_keys, secret[ID]
+        cached = cache.ready.recent.get(digits) or cached_keys.make(digits)
+        if cached.digest != salted.digest():
+            del cached, salted, digits  # now, as what is done after the wait would show
+            attempt = attempt_of(secret, wanted, use, of_credential=of_credential)
             return self._waited_out(now, self._from_refusing(attempt))
-        lease, code = self._lease, entry.code
-        if now >= lease.until or entry.expires_at <= now + lease.ahead_seconds:
-            return attempt_at(secret, wanted, use, of_credential=of_credential)
-        if wanted and code == "valid" and not entries.grant(entry.packed).allows(wanted):
+        lease, code = self._lease, cached.code
+        if now >= lease.until or cached.expires_at <= now + lease.ahead_seconds:
+            return attempt_of(secret, wanted, use, of_credential=of_credential)
+        if wanted and code == "valid" and not cached_keys.grant(cached.packed).allows(wanted):
             code = "insufficient_scope"
-        self._recorder.record(entry.high, entry.low, code, use)
+        self._recorder.record(cached.high, cached.low, code, use)
         # Last of all, and in this order, as the feed drops before it extends. A use that is overtaken here stays
         # on record; the other way round, one that is accepted could be lost.
         if clock() < lease.until and (
-            cache.keys.recent.get(digits) is entry.packed or cache.keeps(digits, entry.packed)
+            cache.keys.recent.get(digits) is cached.packed or cache.keeps(digits, cached.packed)
         ):
             cache.hits += 1
-            if code is entry.code and entry.answer is not None:
-                return entry.answer
-            answer = entries.answer(entry.packed, code)
-            if code is entry.code:
-                entry.answer = answer
+            if code is cached.code and cached.answer is not None:
+                return cached.answer
+            answer = cached_keys.answer(cached.packed, code)
+            if code is cached.code:
+                cached.answer = answer
             return answer
-        return attempt_at(secret, wanted, use, of_credential=of_credential, recorded=code)
+        return attempt_of(secret, wanted, use, of_credential=of_credential, recorded=code)
 
     def _waited_out(self, began: float, found: Verification | Attempt) -> Verification | Attempt:
-        """The same; of a secret that is known to be wrong only when it does not tell why."""
+        """What was found; of a secret that is known to be wrong only when the time does not tell why."""
         if found is NOT_FOUND:
             wait_out(self._refusal_seconds, self._clock, began)
         return found
@@ -143,18 +143,18 @@ class CachingVerifier(Verifier):
         deadline = self._clock() + self._timeout_seconds
         with one_call():
             while self._clock() < deadline:
-                self._news.await_lease(deadline)
+                self._lease_keeper.await_lease(deadline)
                 answer = self._fill(attempt)
                 if answer is not None:
                     return answer
-                self._news.ask_now()
+                self._lease_keeper.ask_now()
         raise LedgerUnavailable("the key, or what is known of PostgreSQL, changes faster than it can be read")
 
     def _fill(self, attempt: Attempt) -> Verification | None:
         """What PostgreSQL says of a key, kept for the next time; None where that is not to be believed."""
         fill = self._cache.fill(attempt.secret[ID])
         try:
-            found = self._views.fill(attempt.key_id)
+            found = self._views.look_up(attempt.key_id)
             right = attempt.is_right(found.view, found.digest, self._peppers)
             if found.server is None or found.server != fill.server or not self._lease.holds or not fill.live:
                 return None
@@ -182,7 +182,7 @@ class CachingVerifier(Verifier):
         now, lease = self._clock(), self._lease
         expired = view.expiration is not None and view.expiration.timestamp() <= now + lease.ahead_seconds
         if now < lease.until and fill.live and not (expired and code == "valid"):
-            return self._entries.answer(packed, code)
+            return self._cached_keys.answer(packed, code)
         return None
 
     def _digest(self, attempt: Attempt) -> bytes:

@@ -16,7 +16,7 @@ from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.key_changes import KeyChanges
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.settings import Settings
-from keyledger.verifying.cached_key import Entry
+from keyledger.verifying.cached_key import CachedKey
 from keyledger.verifying.caching_verifier import CachingVerifier
 from keyledger.verifying.verifier import Verifier
 
@@ -30,7 +30,7 @@ class KeyMemory:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._settings = settings
         self.lease = Lease(settings.lease_seconds, monotonic)
-        self.cache: KeyCache[Entry] = KeyCache(max(1, settings.cache_entries))
+        self.cache: KeyCache[CachedKey] = KeyCache(max(1, settings.cache_entries))
         self._feed = FeedThread(
             database,
             self.cache,
@@ -55,7 +55,7 @@ class KeyMemory:
             get,
             cache=self.cache,
             lease=self.lease,
-            news=self._feed,
+            lease_keeper=self._feed,
             clock=monotonic,
             timeout_seconds=self._settings.database_timeout_seconds,
             refusal_seconds=_REFUSAL_SECONDS,
@@ -66,7 +66,9 @@ class KeyMemory:
         cache, lease = self.cache, self.lease
         return (
             Figure.counter("cache.hits", "{verification}", "Secrets decided on from memory", lambda: cache.hits),
-            Figure.counter("cache.misses", "{verification}", "Secrets that were asked for", lambda: cache.misses),
+            Figure.counter(
+                "cache.misses", "{verification}", "Secrets for which PostgreSQL was asked", lambda: cache.misses
+            ),
             Figure.gauge("cache.keys", "{key}", "Keys in memory, and ids of none", lambda: len(cache)),
             Figure.gauge(
                 "lease.age", "s", "Time since the primary was heard of", lambda: _finite(lease.age_seconds)

@@ -8,10 +8,10 @@ from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.ids import halves
 from keyledger.domain.secret import CREDENTIAL_PREFIX, of_credential, parse
 from keyledger.domain.use import Outcome, Use
-from keyledger.infrastructure.key_view import KeyView, KeyViews
+from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
-from keyledger.verification import Verification
-from keyledger.verifying.attempt import NO_USE, check_use
+from keyledger.verification import MALFORMED, NOT_FOUND, Verification
+from keyledger.verifying.attempt import NO_USE, check_use, code_of
 
 
 class Possession:
@@ -39,14 +39,15 @@ class Possession:
         text = plain_form(secret)
         key_id = parse(text)
         if key_id is None:
-            return Verification.of("malformed")
-        found = self._views.fill(key_id)
+            return MALFORMED
+        found = self._views.look_up(key_id)
         if found.server is None:
             raise LedgerUnavailable("PostgreSQL answers as a standby, which may not have heard of the key")
         view, right = found.view, self._peppers.matches(found.digest, key_id, text)
         if view is None:
-            return Verification.of("not_found")
-        outcome = _outcome(view) if right else "not_found"
+            return NOT_FOUND
+        code = code_of(view) if right else "not_found"
+        outcome: Outcome = "insufficient_scope" if code == "valid" else code
         self._recorder.record(*halves(key_id), outcome, use or NO_USE)
         return Verification.of(outcome, api_key(view, self._get) if right else None)
 
@@ -56,9 +57,3 @@ def plain_form(secret: object) -> str:
     if not isinstance(secret, str):
         return ""
     return of_credential(secret) if secret.startswith(CREDENTIAL_PREFIX) else secret
-
-
-def _outcome(view: KeyView) -> Outcome:
-    if view.revoked_at is not None:
-        return "revoked"
-    return "expired" if view.expired else "insufficient_scope"

@@ -7,13 +7,11 @@ from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import REFUSALS, LedgerUnavailable
 from keyledger.domain.scopes import Grant
 from keyledger.domain.use import Outcome, Use
-from keyledger.infrastructure.key_view import KeyView, KeyViews
+from keyledger.infrastructure.key_view import KeyViews
 from keyledger.infrastructure.uses.use_recorder import UseRecorder
-from keyledger.verification import Code, Verification
-from keyledger.verifying.attempt import Attempt, attempt_at, wanted_scopes
+from keyledger.verification import NOT_FOUND, Code, Verification
+from keyledger.verifying.attempt import Attempt, attempt_of, code_of, wanted_scopes
 
-_SALT_BYTES = 16
-NOT_FOUND = Verification.of("not_found")
 _MESSAGES: dict[Code, str] = {
     "malformed": "the text is not an API key's secret",
     "not_found": "no API key has this secret",
@@ -47,8 +45,8 @@ class Verifier:
     def verify_at_once(
         self, secret: object, scopes: Iterable[str] = (), use: Use | None = None, *, of_credential: bool = False
     ) -> Verification | Attempt:
-        """The same without waiting for PostgreSQL; an attempt to be settled where it has to be asked."""
-        return attempt_at(secret, wanted_scopes(scopes), use, of_credential=of_credential)
+        """What becomes of it without waiting for PostgreSQL; an attempt to be settled where it has to be asked."""
+        return attempt_of(secret, wanted_scopes(scopes), use, of_credential=of_credential)
 
     def authenticate(self, secret: object, scopes: Iterable[str] = (), use: Use | None = None) -> APIKey:
         """The key of a secret. Raises the subclass of InvalidAPIKey for the reason, or LedgerUnavailable."""
@@ -56,7 +54,7 @@ class Verifier:
 
     def settle(self, attempt: Attempt) -> Verification:
         """What PostgreSQL says to an attempt. Raises LedgerUnavailable, also for a standby's word."""
-        found = self._views.fill(attempt.key_id)
+        found = self._views.look_up(attempt.key_id)
         if found.server is None:
             raise LedgerUnavailable("PostgreSQL answers as a standby, which may not have heard of a revocation")
         view, right = found.view, attempt.is_right(found.view, found.digest, self._peppers)
@@ -76,15 +74,8 @@ def accepted(found: Verification) -> APIKey:
     return found.api_key
 
 
-def code_of(view: KeyView) -> Outcome:
-    """What a right secret comes to, all but for scopes."""
-    if view.revoked_at is not None:
-        return "revoked"
-    return "expired" if view.expired else "valid"
-
-
 def with_scopes(code: Outcome, granted: Iterable[str], wanted: tuple[str, ...]) -> Outcome:
-    """The same, with regard to the scopes that the call needs."""
+    """What it comes to, with regard to the scopes that the call needs."""
     if wanted and code == "valid" and not Grant.of(granted).allows(wanted):
         return "insufficient_scope"
     return code

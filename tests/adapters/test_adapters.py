@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from adapters.conftest import Keys, secret
 from adapters.contenders import CONTENDERS, Contender, Fields
-from faults.proxy import Proxy
+from support.proxy import Proxy
 
 from keyledger import KeyLedger, Settings
 

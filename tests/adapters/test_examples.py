@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from faults.program import eventually
-from faults.proxy import Proxy
+from support.proxy import Proxy
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings
 

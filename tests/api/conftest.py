@@ -1,15 +1,15 @@
 """What the specification of the public API stands on: keys with plain defaults, and the tables as they are."""
 
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 import pytest
-from faults.proxy import Proxy
+from support import waiting
 from support.key_writer import KeyWriter
+from support.proxy import Proxy
 
 from keyledger import APIKey, KeyLedger, Settings
 from keyledger.domain.events import Event, KeyUsed
@@ -37,17 +37,7 @@ def create(ledger: KeyLedger) -> Callable[..., APIKey]:
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
     """Waits until a condition returns something true, and returns that."""
-
-    def awaited(condition: Callable[[], T], seconds: float = 10.0) -> T:
-        deadline = time.monotonic() + seconds
-        while True:
-            found = condition()
-            if found or time.monotonic() >= deadline:
-                assert found, f"still {found!r} after {seconds:g} s"
-                return found
-            time.sleep(0.01)
-
-    return awaited
+    return waiting.eventually
 
 
 @pytest.fixture(scope="session")

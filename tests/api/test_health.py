@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from faults.program import eventually
 from support import lives
+from support.waiting import eventually
 
 from keyledger import APIKey, KeyLedger, ProjectionStatus, Settings
 from keyledger.infrastructure.following import runner

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keyledger import EmbeddedServerError, InvalidArgument, KeyLedger, PepperUnavailable, Settings
-from keyledger.infrastructure.embedded.files import DataFolder
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 
 A, B = b"a" * 32, b"b" * 32
 

@@ -15,7 +15,7 @@ Uses = Callable[[APIKey], list[RecordedUse]]
 
 
 def attempts(ledger: KeyLedger, uses: Uses, key: APIKey) -> list[tuple[str, str | None]]:
-    ledger.event_rows(key.id)  # flushes
+    ledger._recorder.flush()
     return [(used.outcome, used.use.request_id) for used in uses(key)]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.proxy import Proxy
+from support.proxy import Proxy
 
 from keyledger import APIKey, KeyLedger, LedgerUnavailable, Settings
 

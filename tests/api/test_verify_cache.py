@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.proxy import Proxy
+from support.proxy import Proxy
 
 from keyledger import (
     APIKey,
@@ -40,7 +40,7 @@ def no_fills(monkeypatch: pytest.MonkeyPatch) -> Callable[[KeyLedger], None]:
         def asked(*_: object) -> None:
             raise AssertionError("PostgreSQL was asked")
 
-        monkeypatch.setattr(ledger._verifier._views, "fill", asked)
+        monkeypatch.setattr(ledger._verifier._views, "look_up", asked)
 
     return forbid
 
@@ -79,7 +79,7 @@ def test_a_use_that_is_accepted_from_memory_is_recorded_once(
     key = create()
     for number in range(50):
         assert ledger.verify(key.secret, use=Use(request_id=str(number))).valid
-    ledger.event_rows(key.id)  # flushes
+    ledger._recorder.flush()
     assert hits(ledger) == 49
     assert sorted(int(str(used.use.request_id)) for used in uses(key)) == list(range(50))
 

@@ -23,13 +23,13 @@ def test_the_second_wrong_secret_of_a_key_is_refused_without_a_question_and_each
     wrong = [_with_id_of(key, create()) for _ in range(3)]
     assert ledger.verify(wrong[0], use=Use(request_id="0")).code == "not_found"
     with pytest.MonkeyPatch.context() as forbidden:
-        forbidden.setattr(ledger._verifier._views, "fill", None)
+        forbidden.setattr(ledger._verifier._views, "look_up", None)
         for number, secret in enumerate(wrong[1:], start=1):
             found = ledger.verify(secret, use=Use(request_id=str(number)))
             assert (found.code, found.api_key) == ("not_found", None)
     assert ledger.verify(key.secret, use=right).valid
 
-    ledger.event_rows(key.id)  # flushes
+    ledger._recorder.flush()
     recorded = {(used.use.request_id, used.outcome) for used in uses(key)}
     assert recorded == {("right", "valid"), ("0", "not_found"), ("1", "not_found"), ("2", "not_found")}
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -26,6 +26,7 @@ from embedded.programs import (
     RunProgram,
     Start,
 )
+from support import waiting
 
 from keyledger.infrastructure.embedded import EmbeddedServer
 from keyledger.infrastructure.embedded.lock import is_free
@@ -124,15 +125,8 @@ def is_down() -> IsDown:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until a condition holds, and fail when it does not within 20 seconds."""
-
-    def eventually(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < end, "it did not come true"
-            time.sleep(0.005)
-
-    return eventually
+    """Wait until a condition holds, and fail when it does not in time."""
+    return waiting.eventually
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from embedded.programs import Acquire, Eventually, IsDown, PidOf, Query, Start
 
 from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.embedded import log, socket_folder
-from keyledger.infrastructure.embedded.files import DataFolder
+from keyledger.infrastructure.embedded.data_folder import DataFolder
 
 
 def mode(path: Path) -> int:

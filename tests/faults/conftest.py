@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from faults.private_server import PrivateServer
-from faults.program import Program
-from faults.proxy import Proxy
+from support.program import Program
+from support.proxy import Proxy
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-from faults.program import eventually
 from psycopg.conninfo import make_conninfo
+from support.waiting import eventually
 
 from keyledger.infrastructure import schema
 from keyledger.infrastructure.database import Database

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from faults.program import Program
+from support.program import Program
 
 KEYS = 1_000_000
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from faults.invariants import accepted_uses, assert_consistent, topics
 from faults.private_server import PrivateServer
-from faults.program import Program, eventually
+from support.invariants import accepted_uses, assert_consistent, topics
+from support.program import Program
+from support.waiting import eventually
 
 from keyledger import KeyLedger
 

@@ -9,15 +9,16 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
-from faults.program import Program, eventually
 from support.appending import append_new
+from support.invariants import assert_consistent
+from support.program import Program
 from support.sequencing import catch_up, positioned
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings
 from keyledger.domain.ids import parse_key_id
 from keyledger.infrastructure.database import Database
-from keyledger.infrastructure.following import sequence
+from keyledger.infrastructure.following import positions
 
 WRITERS = """
 import random
@@ -116,7 +117,7 @@ class Reader:
         with closing(Database(self._dsn, timeout_seconds=60.0)) as database:
             while True:
                 over = self._over.is_set()
-                rows = sequence.read(database, self.position)
+                rows = positions.read(database, self.position)
                 for row in rows:
                     self._meet(row)
                 if over and not rows:
@@ -124,7 +125,7 @@ class Reader:
                 if not rows:
                     time.sleep(0.005)
 
-    def _meet(self, row: sequence.SequencedRow) -> None:
+    def _meet(self, row: positions.SequencedRow) -> None:
         key_id, last = str(row.originator_id), self.position
         if (row.position, row.originator_version) != (last + 1, self.heads[key_id] + 1):
             self.faults.append((last, row))

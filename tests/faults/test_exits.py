@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from faults.invariants import accepted_uses, assert_consistent
-from faults.program import Program
+from support.invariants import accepted_uses, assert_consistent
+from support.program import Program
 
 from keyledger import KeyLedger
 

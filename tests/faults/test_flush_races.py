@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from faults.invariants import accepted_uses, assert_consistent, count_uses, topics
-from faults.program import Program, eventually, together
+from support.invariants import accepted_uses, assert_consistent, count_uses, topics
+from support.program import Program, together
+from support.waiting import eventually
 
 from keyledger import KeyLedger, LedgerClosed, Use
 

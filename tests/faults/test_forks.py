@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from faults.invariants import accepted_uses, assert_consistent
 from faults.private_server import PrivateServer
-from faults.program import Program
+from support.invariants import accepted_uses, assert_consistent
+from support.program import Program
 
 OPEN = """
 settings = Settings(flush_interval_seconds=3600.0, database_timeout_seconds=20.0)
@@ -40,7 +40,7 @@ ledger.close()
 """
 MEMORY = """
 def identity():
-    return [memory._feed.verifier.hex, memory._feed._link._connection.info.backend_pid]
+    return [memory._feed._feed.verifier.hex, memory._feed._link._connection.info.backend_pid]
 memory = ledger._memory
 parents = identity()
 assert memory.lease.holds and len(memory.cache) == 1

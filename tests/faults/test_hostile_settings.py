@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from faults.program import together
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
+from support.program import together
 
 from keyledger import Actor, KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.events import KeyUsed

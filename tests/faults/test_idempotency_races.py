@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from faults.invariants import assert_consistent
-from faults.program import Program, together
+from support.invariants import assert_consistent
+from support.program import Program, together
 
 from keyledger import APIKey, IdempotencyConflict, KeyLedger
 

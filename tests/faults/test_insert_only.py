@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from faults.invariants import topics
+from support.invariants import topics
 
 from keyledger import KeyLedger
 

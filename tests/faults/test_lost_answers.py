@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from faults.calls import WRITES, Call
-from faults.invariants import accepted_uses, assert_consistent, topics
-from faults.program import eventually
-from faults.proxy import Proxy
+from support.invariants import accepted_uses, assert_consistent, topics
+from support.proxy import Proxy
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings, Use
 
@@ -100,7 +100,7 @@ def test_a_flush_whose_answer_is_lost_stores_its_uses_once(
         assert far.verify(str(keys[number % 5].secret), use=Use(request_id=f"use {number}")).valid
     proxy.lose_answer_to_commits(losses)
 
-    far.event_rows(keys[0].id)  # flushes
+    far._recorder.flush()
 
     assert proxy.losses_left == 0
     assert accepted_uses(dsn) == {f"use {number}": 1 for number in range(50)}

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
 from faults.private_server import PrivateServer
-from faults.program import Program, eventually
-from faults.proxy import Proxy
+from support.invariants import assert_consistent
+from support.program import Program
+from support.proxy import Proxy
+from support.waiting import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, SchemaOutOfDate, Settings
 from keyledger.infrastructure import schema

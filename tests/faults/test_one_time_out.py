@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from faults.program import Program
-from faults.proxy import Proxy
+from support.program import Program
+from support.proxy import Proxy
 
 from keyledger import APIKey, KeyLedger, LedgerUnavailable, Settings
 

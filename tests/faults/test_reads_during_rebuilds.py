@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from threading import Event
 
-from faults.program import together
 from support import lives
+from support.program import together
 
 from keyledger import APIKey, KeyLedger
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from faults.invariants import accepted_uses, assert_consistent, count_uses, lost_uses
-from faults.program import eventually
+from support.invariants import accepted_uses, assert_consistent, count_uses, lost_uses
+from support.waiting import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import halves, parse_key_id

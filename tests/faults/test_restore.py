@@ -7,9 +7,9 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
 from faults.private_server import PrivateServer
 from support import lives
+from support.invariants import assert_consistent
 from support.sequencing import catch_up, positioned
 
 from keyledger import KeyLedger, Settings

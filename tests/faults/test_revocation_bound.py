@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from faults.network_namespace import network_namespace
 from faults.private_server import PrivateServer
-from faults.program import Program, eventually
-from faults.proxy import Proxy
+from support.program import Program
+from support.proxy import Proxy
+from support.waiting import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from faults.invariants import assert_consistent, topics
-from faults.program import Program
+from support.invariants import assert_consistent, topics
+from support.program import Program
 
 from keyledger import KeyLedger
 

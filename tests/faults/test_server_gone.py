@@ -9,10 +9,11 @@ from threading import Event
 import psycopg
 import pytest
 from faults.calls import CALLS, Call
-from faults.invariants import accepted_uses, assert_consistent
 from faults.private_server import PrivateServer
-from faults.program import eventually, together
-from faults.proxy import Proxy
+from support.invariants import accepted_uses, assert_consistent
+from support.program import together
+from support.proxy import Proxy
+from support.waiting import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import halves, parse_key_id

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from faults.calls import CALLS, Call
-from faults.invariants import accepted_uses, assert_consistent
 from faults.private_server import PrivateServer
-from faults.program import together
-from faults.proxy import Proxy
+from support.invariants import accepted_uses, assert_consistent
+from support.program import together
+from support.proxy import Proxy
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from faults.invariants import accepted_uses, assert_consistent, lost_uses, streams
-from faults.program import Program, eventually
+from support.invariants import accepted_uses, assert_consistent, lost_uses, streams
+from support.program import Program
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings
 from keyledger.domain.events import KeyUsed

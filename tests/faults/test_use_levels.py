@@ -7,13 +7,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from faults.invariants import accepted_uses, assert_consistent, lost_uses
-from faults.program import Program, eventually
-from faults.proxy import Proxy
+from support.invariants import accepted_uses, assert_consistent, lost_uses
+from support.program import Program
+from support.proxy import Proxy
+from support.waiting import eventually
 
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import halves, parse_key_id
-from keyledger.domain.use import EPOCH
+from keyledger.domain.microseconds import EPOCH
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.uses.buffer import lost

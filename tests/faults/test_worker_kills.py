@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults import usage_rows
-from faults.invariants import assert_consistent
-from faults.program import Program, eventually
-from support import lives
+from support import lives, usage_rows
+from support.invariants import assert_consistent
+from support.program import Program
 from support.sequencing import catch_up, positioned
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings
 from keyledger.infrastructure.database import Database

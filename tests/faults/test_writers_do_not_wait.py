@@ -7,8 +7,9 @@ import psycopg
 import pytest
 from faults.calls import WRITES, Call
 from faults.held import table_locks, uncommitted
-from faults.invariants import accepted_uses, assert_consistent
-from faults.program import eventually, together
+from support.invariants import accepted_uses, assert_consistent
+from support.program import together
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings, Use
 
@@ -20,7 +21,7 @@ def live_through(ledger: KeyLedger, number: int) -> str:
     key = ledger.api_keys.create(name=f"key {number}", subject="org_1", idempotency_key=f"life {number}")
     ledger.api_keys.update(key.id, description="changed")
     assert ledger.verify(str(key.secret), use=Use(request_id=f"use {number}")).valid
-    ledger.event_rows(key.id)  # flushes
+    ledger._recorder.flush()
     ledger.api_keys.revoke(key.id)
     assert ledger.verify(str(key.secret)).code == "revoked"
     return key.id

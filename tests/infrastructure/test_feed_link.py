@@ -126,22 +126,22 @@ def test_no_change_is_missing_in_the_answers_while_positions_are_given(
     assert set(created) <= named | changed(link.ask(about(head)))
 
 
-def test_the_server_of_an_answer_is_that_of_a_fill(link: FeedLink, database: Database) -> None:
-    filled = KeyViews(database).fill(uuid4())
-    assert filled.server == link.ask(about()).server
-    assert filled.server is not None
-    assert (filled.view, filled.digest) == (None, None)
+def test_the_server_of_an_answer_is_that_of_a_key_looked_up(link: FeedLink, database: Database) -> None:
+    found = KeyViews(database).look_up(uuid4())
+    assert found.server == link.ask(about()).server
+    assert found.server is not None
+    assert (found.view, found.digest) == (None, None)
 
 
-def test_a_fill_reads_the_key_and_its_digest(ledger: KeyLedger, database: Database) -> None:
+def test_looking_up_reads_the_key_and_its_digest(ledger: KeyLedger, database: Database) -> None:
     created, views = ledger.api_keys.create(name="one", subject="org_1"), KeyViews(database)
     key = parse_key_id(created.id)
-    filled = views.fill(key)
-    assert filled.view == views.find(key)
-    assert filled.digest is not None
-    assert ledger._peppers.matches(filled.digest, key, str(created.secret))
+    found = views.look_up(key)
+    assert found.view == views.find(key)
+    assert found.digest is not None
+    assert ledger._peppers.matches(found.digest, key, str(created.secret))
     ledger.api_keys.revoke(key_text(key))
-    after = views.fill(key).view
+    after = views.look_up(key).view
     assert after is not None
     assert after.revoked_at is not None
 

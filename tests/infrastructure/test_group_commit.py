@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from faults.program import eventually
+from support.waiting import eventually
 
 from keyledger import LedgerUnavailable, Use
 from keyledger.infrastructure.uses.buffer import Flush, Pending

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
+from support.invariants import assert_consistent
 from support.streams import KEY, created
 
 from keyledger import Actor, APIKey, KeyLedger, RebuildProgress, SchemaOutOfDate, Settings, Use
 from keyledger.domain.digest import Peppers
 from keyledger.domain.ids import key_id_text, parse_key_id
-from keyledger.domain.use import microseconds
-from keyledger.infrastructure import schema
+from keyledger.domain.microseconds import microseconds
+from keyledger.infrastructure import read_models, schema
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.queries import QUERIES
@@ -187,7 +187,7 @@ def test_migrating_tells_how_far_the_read_models_have_come(
     with closing(Database(empty_dsn)) as database:
         schema.migrate(database, told.append)
 
-    assert {each.projection for each in told} == {model.name for model in schema.READ_MODELS}
+    assert {each.projection for each in told} == {model.name for model in read_models.READ_MODELS}
     assert all(each.position == each.head > 0 for each in told)
 
 
@@ -248,8 +248,8 @@ class NewerUsage(UsageModel):
 def newer(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, NewerUsage]]:
     """A database whose usage read model is older than this keyledger's."""
     model = NewerUsage()
-    others = [each for each in schema.READ_MODELS if each.name != model.name]
-    for module in ("schema.READ_MODELS", "read_models.READ_MODELS"):
+    others = [each for each in read_models.READ_MODELS if each.name != model.name]
+    for module in ("read_model_versions.READ_MODELS", "read_models.READ_MODELS"):
         monkeypatch.setattr(f"keyledger.infrastructure.{module}", (model, *others))
     yield dsn, model
     with psycopg.connect(dsn, autocommit=True) as connection:

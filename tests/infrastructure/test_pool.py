@@ -9,10 +9,11 @@ from threading import Lock, Thread
 
 import psycopg
 import pytest
-from faults.program import eventually, together
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolClosed
+from support.program import together
+from support.waiting import eventually
 
 from keyledger import KeyLedger
 from keyledger.infrastructure import pool as pools

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 import psycopg
-from faults.program import eventually
+from support.waiting import eventually
 
 from keyledger import KeyLedger
 

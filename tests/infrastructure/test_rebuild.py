@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
-from faults.program import eventually
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 from support import lives
+from support.invariants import assert_consistent
 from support.sequencing import catch_up
+from support.waiting import eventually
 
 from keyledger import InvalidArgument, KeyLedger, RebuildProgress, RebuildRefused, RebuiltProjection, Settings
 from keyledger.infrastructure.codec import EventCodec

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.invariants import assert_consistent
 from support import lives
+from support.invariants import assert_consistent
 
 from keyledger import KeyLedger, LedgerUnavailable, ProjectionStatus, Settings
 from keyledger.infrastructure.codec import EventCodec

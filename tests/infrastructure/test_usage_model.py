@@ -5,11 +5,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from faults.program import eventually
+from support.waiting import eventually
 
 from keyledger import APIKey, KeyLedger, Use
 from keyledger.domain.ids import parse_key_id
-from keyledger.domain.use import microseconds
+from keyledger.domain.microseconds import microseconds
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -1,5 +1,6 @@
 """The fold of the usage read model."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any, get_args
@@ -15,7 +16,7 @@ from keyledger.domain.events import Event, KeyUsed
 from keyledger.domain.ids import new_uuid
 from keyledger.domain.use import Outcome, RecordedUse, Use, UseRow
 from keyledger.projections.sequenced import SequencedEvent
-from keyledger.projections.usage import Usage, UsageDay, UsageRows, counted, fold
+from keyledger.projections.usage import Usage, UsageDay, UsageRows, added, counted
 
 OTHER = UUID("01a208f6-d627-7fcb-ac5f-5786313b3379")
 NOTHING = UsageRows(keys={}, days={})
@@ -34,6 +35,12 @@ def sequenced(*events: Event, key: UUID = KEY) -> list[SequencedEvent]:
         SequencedEvent(position=place, originator_id=key, originator_version=place, recorded_at=T0, event=event)
         for place, event in enumerate(events, start=1)
     ]
+
+
+def fold(before: UsageRows, events: Iterable[SequencedEvent]) -> UsageRows:
+    """The rows after the events: those of before, and those of every key and day that the events speak of."""
+    later = counted(events)
+    return UsageRows(keys=added(before.keys, later.keys), days=added(before.days, later.days))
 
 
 def test_uses_and_refused_attempts_are_counted_apart() -> None:

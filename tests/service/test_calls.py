@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from service import ask
-from service.waiting import eventually
+from support.waiting import eventually
 
 from keyledger import KeyLedger, credentials
 

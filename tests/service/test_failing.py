@@ -19,7 +19,7 @@ from faults.private_server import PrivateServer
 from service import ask
 from service.client import Client, Refused
 from service.conftest import Service, free_port, served
-from service.waiting import eventually
+from support.waiting import eventually
 
 from keyledger import KeyLedger, Settings, credentials
 

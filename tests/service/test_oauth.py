@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from service import ask, inside
-from service.waiting import eventually
+from support.waiting import eventually
 
 from keyledger import KeyLedger, credentials
 from keyledger.domain import secret as secrets

@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 import pytest
 from service import ask, inside
-from service.waiting import eventually
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from support.waiting import eventually
 
 from keyledger import InvalidArgument, KeyLedger, credentials
 from keyledger.domain import secret
 from keyledger.domain.ids import new_uuid
 from keyledger.http import HttpSettings, application
-from keyledger.http.failures import SPAN_SECONDS, Failures
+from keyledger.http.failure_counts import SPAN_SECONDS, Failures
 
 Create = Callable[..., dict[str, Any]]
 

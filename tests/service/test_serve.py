@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 from cli.program_path import PROGRAM
-from click.testing import CliRunner, Result
 from service import ask
+from service.command_line import run
 from service.conftest import Service
-
-from keyledger.cli import program
-
-
-def run(dsn: str, *arguments: str) -> Result:
-    return CliRunner().invoke(program, [*arguments, "--dsn", dsn], prog_name="keyledger")
 
 
 def test_a_credential_of_the_command_line_works(service_dsn: str, service: Service) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from service import ask
+from service.command_line import run
 from service.conftest import Service, served
-from service.test_serve import run
 
 pytestmark = pytest.mark.xdist_group("unusual_service")
 

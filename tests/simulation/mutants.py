@@ -15,10 +15,10 @@ from keyledger.infrastructure.verifying.feed import Answer, Feed, Link, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import Verification
-from keyledger.verifying.attempt import Attempt
-from keyledger.verifying.cached_key import NOTHING, Entry, pack
+from keyledger.verifying.attempt import Attempt, code_of
+from keyledger.verifying.cached_key import NO_KEY, CachedKey, pack
 from keyledger.verifying.caching_verifier import CachingVerifier
-from keyledger.verifying.verifier import code_of, with_scopes
+from keyledger.verifying.verifier import with_scopes
 
 
 def _dawdle(clock: Callable[[], float]) -> None:
@@ -58,7 +58,7 @@ class CredulousFill(CachingVerifier):
 
     def _fill(self, attempt: Attempt) -> Verification | None:
         fill = self._cache.fill(attempt.secret[3:25])
-        view = self._views.fill(attempt.key_id).view
+        view = self._views.look_up(attempt.key_id).view
         if fill.live or view is None:
             self._cache.finish(fill)
             return super()._fill(attempt)
@@ -67,7 +67,7 @@ class CredulousFill(CachingVerifier):
         raise LedgerUnavailable("to be tried again")
 
 
-class BlindToChanges(KeyCache[Entry]):
+class BlindToChanges(KeyCache[CachedKey]):
     """Forgets a key, but does not tell whoever is about to answer with what was made of it."""
 
     def keeps(self, digits: str, packed: bytes) -> bool:
@@ -75,7 +75,7 @@ class BlindToChanges(KeyCache[Entry]):
         return True
 
 
-class BlindOnceReady(KeyCache[Entry]):
+class BlindOnceReady(KeyCache[CachedKey]):
     """Has what was made of a key at hand even after that changed, and does not look again."""
 
     def keeps(self, digits: str, packed: bytes) -> bool:
@@ -86,7 +86,7 @@ class StaleFill(CachingVerifier):
     """Believes an answer however old it is, and whatever has changed since."""
 
     def _fill(self, attempt: Attempt) -> Verification | None:
-        view = self._views.fill(attempt.key_id).view
+        view = self._views.look_up(attempt.key_id).view
         if view is None:
             return None
         code = with_scopes(code_of(view), view.scopes, attempt.wanted)
@@ -106,12 +106,12 @@ class AnyServer(CachingVerifier):
 
 
 class _Renamed:
-    def __init__(self, views: Any, cache: KeyCache[Entry]) -> None:
+    def __init__(self, views: Any, cache: KeyCache[CachedKey]) -> None:
         self._views = views if not isinstance(views, _Renamed) else views._views
         self._cache = cache
 
-    def fill(self, key_id: UUID) -> Any:
-        found = self._views.fill(key_id)
+    def look_up(self, key_id: UUID) -> Any:
+        found = self._views.look_up(key_id)
         return type(found)(self._cache._server, found.view, found.digest)
 
 
@@ -119,15 +119,15 @@ class LooksFirst(CachingVerifier):
     """Looks at the lease before it records the use, and not after."""
 
     def verify_at_once(self, secret: Any, scopes: Any = (), use: Any = None) -> Verification | Attempt:
-        entry = self._entries.make(secret[ID])
+        entry = self._cached_keys.make(secret[ID])
         now = self._clock()
-        if entry is NOTHING or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
+        if entry is NO_KEY or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
             return super().verify_at_once(secret, scopes, use)
         code = entry.code
-        if code == "valid" and not self._entries.grant(entry.packed).allows(scopes):
+        if code == "valid" and not self._cached_keys.grant(entry.packed).allows(scopes):
             code = "insufficient_scope"
         self._recorder.record(entry.high, entry.low, code, use)
-        return self._entries.answer(entry.packed, code)
+        return self._cached_keys.answer(entry.packed, code)
 
 
 class ExtendingNotifications(Feed):
@@ -151,7 +151,7 @@ class LeaseBeforeDrop(Feed):
         super().accept(question, answer)
 
 
-class EpochBlind(Feed):
+class FailoverBlind(Feed):
     """Goes on after a failover as if nothing had happened."""
 
     def accept(self, question: Question, answer: Answer) -> None:
@@ -244,7 +244,7 @@ THE_SIX: dict[str, Parts] = {
     "a serial cursor": Parts(asks="serial"),
     "reading from a replica": Parts(replica_lag_seconds=0.8),
 }
-"""Those that the design names."""
+"""Those that every run of the tests finds out; the others, those that ask for the slow ones as well."""
 
 OTHERS: dict[str, Parts] = {
     "a lease that is too long": Parts(lease=LongLease),
@@ -253,7 +253,7 @@ OTHERS: dict[str, Parts] = {
     "fills from any server": Parts(verifier=AnyServer),
     "notifications that extend the lease": Parts(feed=ExtendingNotifications),
     "a lease before the drop": Parts(feed=LeaseBeforeDrop),
-    "an epoch that is not looked at": Parts(feed=EpochBlind),
+    "a failover that is not looked at": Parts(feed=FailoverBlind),
     "an entry that changes unseen": Parts(cache=BlindToChanges),
     "an entry that is ready and changes unseen": Parts(cache=BlindOnceReady),
     "the lease looked at first": Parts(verifier=LooksFirst),

@@ -14,7 +14,7 @@ from keyledger.api_key import APIKey
 from keyledger.domain.digest import Peppers
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import digits_of_id
-from keyledger.infrastructure.key_view import Filled, KeyView
+from keyledger.infrastructure.key_view import KeyView, LookedUp
 from keyledger.infrastructure.verifying.barrier import Barrier
 from keyledger.infrastructure.verifying.feed import Answer, Feed, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
@@ -103,7 +103,7 @@ class Process:
             _no_reload,
             cache=self.cache,
             lease=self.lease,
-            news=self,
+            lease_keeper=self,
             clock=self.clock,
             timeout_seconds=TIMEOUT_SECONDS,
             refusal_seconds=0.0,
@@ -149,9 +149,9 @@ class Process:
         """The next question comes soon enough."""
         self._world.sleep(0.02)
 
-    def fill(self, key_id: UUID) -> Filled:
-        """fill_key.sql."""
-        return self.network.call(TIMEOUT_SECONDS, lambda: self._filled(key_id))
+    def look_up(self, key_id: UUID) -> LookedUp:
+        """look_up_key.sql."""
+        return self.network.call(TIMEOUT_SECONDS, lambda: self._looked_up(key_id))
 
     def record(self, *_: object) -> None:
         """Recording a use takes its time."""
@@ -181,7 +181,7 @@ class Process:
     def _sleep(self, seconds: float) -> None:
         self._world.sleep(seconds / self._rate)
 
-    def _filled(self, key_id: UUID) -> Filled:
+    def _looked_up(self, key_id: UUID) -> LookedUp:
         name, tables, zombie = self._server.name, self._server.tables, self._server.zombie
         if zombie is not None and self._world.now < zombie[2] and self._world.chance(0.7):
             name, tables, _ = zombie
@@ -189,8 +189,10 @@ class Process:
             tables = self._server.lagging(self._parts.replica_lag_seconds)
         state = tables.keys.get(key_id)
         if state is None:
-            return Filled(name, None, None)
-        return Filled(name, _view(key_id, state, self._server.time), self._peppers.digest(key_id, SECRETS[key_id]))
+            return LookedUp(name, None, None)
+        return LookedUp(
+            name, _view(key_id, state, self._server.time), self._peppers.digest(key_id, SECRETS[key_id])
+        )
 
 
 class _Link:

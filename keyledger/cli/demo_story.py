@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keyledger.cli.failures import Refused
+from keyledger.cli.key_tables import facts
 from keyledger.cli.output import moment, plain, show
-from keyledger.cli.tables import facts
 from keyledger.domain.events import Event, KeyCreated, KeyRevoked, KeyUsed
 from keyledger.domain.use import RecordedUse
 from keyledger.infrastructure.inspection import EventRow

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from threading import Barrier, Thread
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+from support.waiting import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 40.0
+T = TypeVar("T")
 
 # What a program is given comes by standard input: a secret has no place in argv.
 PREAMBLE = """
@@ -87,11 +87,3 @@ def together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
     for thread in threads:
         thread.join(PATIENCE_SECONDS)
     return results
-
-
-def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until the condition holds, and fail when it does not in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.005)

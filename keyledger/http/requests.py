@@ -1,4 +1,4 @@
-"""A request as the service sees it: where it comes from, who makes it, and what its body says."""
+"""A request as the service sees it: where it comes from, and what its body says."""
 
 import asyncio
 from typing import Any

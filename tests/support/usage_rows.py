@@ -9,13 +9,13 @@ from support.sequencing import applied
 
 from keyledger.domain.events import KeyUsed
 from keyledger.projections import usage
-from keyledger.projections.usage import Usage, UsageDay, UsageRows
+from keyledger.projections.usage import Usage, UsageDay
 
 
 def assert_folded(connection: psycopg.Connection) -> None:
     """The rows are what the events up to the read model's position make, in one go."""
     used = (event for event in applied(connection, "usage") if isinstance(event.event, KeyUsed))
-    folded = usage.fold(UsageRows(keys={}, days={}), used)
+    folded = usage.counted(used)
     assert _stored(connection, "key_usage", Usage) == _sorted(folded.keys.values())
     assert _stored(connection, "key_usage_days", UsageDay) == _sorted(folded.days.values())
 

@@ -1,18 +1,11 @@
-"""The files of a data directory: where each one is, and who owns what is made there.
-
-When root works in a directory of another account, what it makes belongs to that account: otherwise
-one call as root would lock the owner out.
-"""
+"""The files of a data directory: where each one is."""
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from keyledger.domain.errors import EmbeddedServerError
-
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
+from keyledger.infrastructure.owned_files import PRIVATE_FOLDER
 
 _OF_FILE_SYSTEM = "lost+found"
 
@@ -129,43 +122,6 @@ def create_data_folder(data_dir: Path) -> DataFolder:
     return folder
 
 
-def open_owned(path: Path, flags: int) -> int:
-    """Open `path` (0600 when it is created, never through a link) for the owner of its directory."""
-    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
-    if os.geteuid() == 0 and os.fstat(fd).st_uid == 0:
-        parent = path.parent.stat()
-        os.fchown(fd, parent.st_uid, parent.st_gid)
-    return fd
-
-
-def write_owned(path: Path, text: str) -> None:
-    """Put `text` into `path` (0600) at once and durably, for the owner of its directory."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(open_owned(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-
-
-def make_folder(path: Path) -> None:
-    """Create the folder `path` (0700) for the owner of its directory, unless it is there."""
-    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-    if os.geteuid() == 0 and path.stat().st_uid == 0:
-        parent = path.parent.stat()
-        os.chown(path, parent.st_uid, parent.st_gid)
-
-
-def sync_folder(path: Path) -> None:
-    """Make a new name in the folder `path` survive a power failure."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def give_away(folder: DataFolder, uid: int, gid: int) -> None:
     """Make the account `uid`, `gid` own the data directory and what the embedded server keeps in it."""
     for entry in folder.own_entries():
@@ -173,9 +129,3 @@ def give_away(folder: DataFolder, uid: int, gid: int) -> None:
             if os.path.lexists(path):
                 os.chown(path, uid, gid, follow_symlinks=False)
     os.chown(folder.path, uid, gid)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove the folder `path` if it is there."""
-    if os.path.lexists(path):
-        shutil.rmtree(path)

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import psycopg
-from faults import history_rows, usage_rows
+from support import history_rows, usage_rows
 from support.sequencing import assert_sequenced, catch_up
 
 from keyledger.domain.api_key import project

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 40.0
 
 
-def eventually(condition: Callable[[], T]) -> T:
+def eventually(condition: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
     """What the condition returns once that is true; fails when it is not in time."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"still {found!r}"
+        assert time.monotonic() < deadline, f"still {found!r} after {seconds:g} s"
         time.sleep(0.01)
     return found
