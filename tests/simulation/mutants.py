@@ -118,11 +118,13 @@ class _Renamed:
 class LooksFirst(CachingVerifier):
     """Looks at the lease before it records the use, and not after."""
 
-    def verify_at_once(self, secret: Any, scopes: Any = (), use: Any = None) -> Verification | Attempt:
+    def verify_at_once(
+        self, secret: Any, scopes: Any = (), use: Any = None, *, of_credential: bool = False
+    ) -> Verification | Attempt:
         entry = self._cached_keys.make(secret[ID])
         now = self._clock()
         if entry is NO_KEY or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
-            return super().verify_at_once(secret, scopes, use)
+            return super().verify_at_once(secret, scopes, use, of_credential=of_credential)
         code = entry.code
         if code == "valid" and not self._cached_keys.grant(entry.packed).allows(scopes):
             code = "insufficient_scope"
