@@ -31,7 +31,12 @@ class Unrecorded:
     def record(self, *_): pass
 ledger = KeyLedger.open(dsn, settings=Settings(database_timeout_seconds=1.0))
 ledger._verifier._recorder, cache = Unrecorded(), ledger._memory.cache
-assert ledger.verify(secret).valid
+while True:
+    try:
+        assert ledger.verify(secret).valid
+        break
+    except LedgerUnavailable:  # where many start at once, a second may be too short
+        pass
 accepted, latest, code, over = 0, 0.0, None, False
 def verify():
     global accepted, latest, code
