@@ -110,18 +110,17 @@ def pack(uses: Iterable[NotedUse], start: int) -> tuple[tuple[str, ...], tuple[U
     number = numbers.setdefault
     rows: list[UseRow] = []
     before = start
+    last: Use | None = None
+    address = agent = method = path = request_id = 0
     for moment, outcome, use in uses:
-        rows.append(
-            UseRow(
-                moment - before,
-                OUTCOME_NUMBERS[outcome],
-                number(use.ip_address, len(numbers)),
-                number(use.user_agent, len(numbers)),
-                number(use.method, len(numbers)),
-                number(use.path, len(numbers)),
-                number(use.request_id, len(numbers)),
-            )
-        )
+        if use is not last:  # requests that are alike share one
+            last = use
+            address = number(use.ip_address, len(numbers))
+            agent = number(use.user_agent, len(numbers))
+            method = number(use.method, len(numbers))
+            path = number(use.path, len(numbers))
+            request_id = number(use.request_id, len(numbers))
+        rows.append(UseRow(moment - before, OUTCOME_NUMBERS[outcome], address, agent, method, path, request_id))
         before = moment
     return tuple(text for text in numbers if text is not None), tuple(rows)
 

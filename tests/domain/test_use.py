@@ -33,6 +33,14 @@ def test_an_event_gives_back_every_use_as_it_was(uses: list[RecordedUse]) -> Non
     assert list(event.uses) == uses
 
 
+@given(st.lists(recorded, min_size=1, max_size=4), st.lists(st.integers(0, 3), min_size=1, max_size=20))
+def test_requests_that_share_a_use_are_told_from_those_between_them(
+    some: list[RecordedUse], order: list[int]
+) -> None:
+    uses = [some[place % len(some)] for place in order]
+    assert list(KeyUsed.of(uses, id=new_uuid()).uses) == uses
+
+
 def test_a_thousand_uses_that_share_their_texts_take_25_bytes_each_or_less() -> None:
     use = Use(ip_address="203.0.113.7", user_agent="python-httpx/0.28", method="POST", path="/v1/things")
     uses = [RecordedUse(occurred_at=at(n / 1000), outcome="valid", use=use) for n in range(1000)]
