@@ -17,9 +17,12 @@ from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import parse_key_id
 
 # One process, forked anew for each kill: two threads verify a key of its own, and count in a file around that.
-# Every tenth child is killed at any moment, the others once they answer, however slow the machine.
+# However slow the machine: every tenth child is killed at any moment, every third once a use of it is stored, the
+# others once they answer.
 SERVICE = """
 import mmap, random
+import psycopg
+from keyledger.domain.secret import parse
 count = len(secrets)
 file = os.open(counts, os.O_RDWR)
 counted = memoryview(mmap.mmap(file, count * 32)).cast("Q")
@@ -35,12 +38,16 @@ def live(child, thread):
         counted[place] = number
         assert ledger.verify(secrets[child], use=Use(request_id=f"{child}-{thread}-{number}")).valid
         counted[place + 1] = number
+def stored(child):
+    with psycopg.connect(dsn) as connection:
+        query = "SELECT EXISTS (SELECT FROM keyledger.events WHERE originator_id = %s AND originator_version > 1)"
+        return connection.execute(query, [parse(secrets[child])]).fetchone()[0]
 for child in range(count):
     process = os.fork()
     if process == 0:
         for thread in range(2): threading.Thread(target=live, args=(child, thread)).start()
         time.sleep(60)
-    while child % 10 and not counted[child * 4 + 1]:
+    while child % 10 and not counted[child * 4 + 1] or child % 3 == 1 and not stored(child):
         time.sleep(0.001)
     time.sleep(random.uniform(0.0, 0.1))
     os.kill(process, 9)
