@@ -15,7 +15,8 @@ from msgspec import UNSET, UnsetType
 from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.microseconds import microseconds
-from keyledger.domain.use import RecordedUse, UseRow, pack, unpack
+from keyledger.domain.packing import pack
+from keyledger.domain.use import RecordedUse, UseRow, unpack
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):

@@ -1,4 +1,4 @@
-"""One use of a key, and the compact form in which a KeyUsed event holds many."""
+"""One use of a key, and the rows as which a KeyUsed event holds many."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -99,30 +99,6 @@ class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     outcome: Outcome
     use: Use
-
-
-def pack(uses: Iterable[NotedUse], start: int) -> tuple[tuple[str, ...], tuple[UseRow, ...]]:
-    """The uses as distinct texts and rows of numbers: most requests of a key share most of their texts.
-
-    `start` is what the first row counts from, in microseconds as the uses' moments are.
-    """
-    numbers: dict[str | None, int] = {None: 0}
-    number = numbers.setdefault
-    rows: list[UseRow] = []
-    before = start
-    last: Use | None = None
-    address = agent = method = path = request_id = 0
-    for moment, outcome, use in uses:
-        if use is not last:  # requests that are alike share one
-            last = use
-            address = number(use.ip_address, len(numbers))
-            agent = number(use.user_agent, len(numbers))
-            method = number(use.method, len(numbers))
-            path = number(use.path, len(numbers))
-            request_id = number(use.request_id, len(numbers))
-        rows.append(UseRow(moment - before, OUTCOME_NUMBERS[outcome], address, agent, method, path, request_id))
-        before = moment
-    return tuple(text for text in numbers if text is not None), tuple(rows)
 
 
 def unpack(texts: Sequence[str], rows: Iterable[UseRow], start: datetime) -> Iterable[RecordedUse]:

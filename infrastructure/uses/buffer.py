@@ -12,8 +12,10 @@ import msgspec
 from keyledger.domain.events import Event, KeyUsed, UsesLost
 from keyledger.domain.ids import new_uuid, new_uuids
 from keyledger.domain.microseconds import moment_of
-from keyledger.domain.use import NotedUse, Outcome, Use, cleaned, pack
+from keyledger.domain.packing import pack
+from keyledger.domain.use import cleaned
 from keyledger.infrastructure.codec import EventCodec
+from keyledger.infrastructure.uses.pending import Pending, accepted_span, by_key, noted, slots_of
 
 T = TypeVar("T")
 
@@ -21,12 +23,6 @@ KEYS_PER_FLUSH = 1_000
 USES_PER_EVENT = 10_000
 CHARACTERS_PER_EVENT = 1_000_000
 BYTES_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
-
-Pending = tuple[int, int, int, Outcome, Use, int]
-"""A use that waits: the high and the low half of its key's id, when it was (ns since 1970), how it ended, its
-request, its slot in the journal. To make a UUID of each would cost more than all the rest."""
-
-NO_SLOT = -1
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -55,21 +51,19 @@ class _Part(msgspec.Struct, gc=False):
     slots: list[int]
 
 
-def used(codec: EventCodec, pending: Iterable[Pending], unlisted: Counter[int] | None = None) -> list[Flush]:
+def used(codec: EventCodec, pending: list[Pending], unlisted: Counter[int] | None = None) -> list[Flush]:
     """The flushes of uses, as few events as may be, in an order in which no two flushes deadlock.
 
     `unlisted` counts refused attempts, by the key's number, beyond those that are among the uses.
     """
-    by_key: dict[int, list[Pending]] = {}
-    for use in pending:
-        by_key.setdefault(use[0] << 64 | use[1], []).append(use)
+    uses = by_key(pending)
     for number in unlisted or ():
-        by_key.setdefault(number, [])
+        uses.setdefault(number, [])
     layers: dict[int, list[_Part]] = {}
     ids = new_uuids()
-    for number in sorted(by_key):
+    for number in sorted(uses):
         key_id, refused = UUID(int=number), unlisted[number] if unlisted else 0
-        for layer, part in enumerate(_parts(codec, ids, key_id, by_key[number], refused)):
+        for layer, part in enumerate(_parts(codec, ids, key_id, uses[number], refused)):
             layers.setdefault(layer, []).append(part)  # a flush has one event of a key at most
     return [flush for parts in layers.values() for flush in _flushes(parts)]
 
@@ -102,9 +96,9 @@ def _parts(
         yield from _parts(codec, ids, key_id, uses[:USES_PER_EVENT], unlisted)
         yield from _parts(codec, ids, key_id, uses[USES_PER_EVENT:], 0)
         return
-    noted: list[NotedUse] = [(moment // 1000, outcome, use) for _, _, moment, outcome, use, _ in uses]
-    start = noted[0][0] if noted else time.time_ns() // 1000
-    texts, rows = pack(noted, start)
+    listed = noted(uses)
+    start = listed[0][0] if listed else time.time_ns() // 1000
+    texts, rows = pack(listed, start)
     if len(uses) > 1 and sum(map(len, texts)) > CHARACTERS_PER_EVENT:
         half = len(uses) // 2
         yield from _parts(codec, ids, key_id, uses[:half], unlisted)
@@ -119,12 +113,11 @@ def _parts(
         rows=rows,
         refused_unlisted=unlisted,
     )
-    accepted = [moment for moment, outcome, _ in noted if outcome == "valid"]
-    first_used_at = last_used_at = began if accepted else None
-    if accepted and accepted != [start]:  # one use is what most have where the keys are many
-        first_used_at, last_used_at = moment_of(min(accepted)), moment_of(max(accepted))
+    first, last = accepted_span(listed)
+    first_used_at = None if first is None else began if first == start else moment_of(first)
+    last_used_at = None if last is None else began if last == start else moment_of(last)
     entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)
-    yield _Part(entry, len(uses), [use[5] for use in uses if use[5] != NO_SLOT])
+    yield _Part(entry, len(uses), slots_of(uses))
 
 
 def _slices(items: Sequence[T], size: Callable[[T], int], most: int, count: int) -> Iterator[Sequence[T]]:

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.use import Outcome, Use
-from keyledger.infrastructure.uses.buffer import NO_SLOT, Flush, Pending
+from keyledger.infrastructure.uses.buffer import Flush
+from keyledger.infrastructure.uses.pending import NO_SLOT, Pending
 
 _MOST_USES = 10_000
 

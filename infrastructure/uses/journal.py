@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from keyledger.compiled import prefer_compiled
 from keyledger.infrastructure.uses.files import UseFolder
 
 _log = logging.getLogger("keyledger.uses")
@@ -161,3 +162,6 @@ def _views(memory: memoryview, slots: int, shed_keys: int) -> tuple[Any, Any, An
         found.append(memory[start : start + _WORD * length].cast("Q"))
         start += _WORD * length
     return found[0], found[1], found[2], (found[3], found[4], found[5], found[6])
+
+
+prefer_compiled(__name__)

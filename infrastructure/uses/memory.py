@@ -15,10 +15,12 @@ import msgspec
 from keyledger.domain.errors import LedgerClosed, LedgerUnavailable
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.codec import EventCodec
-from keyledger.infrastructure.uses.buffer import KEYS_PER_FLUSH, NO_SLOT, Flush, Pending, lost, used
+from keyledger.infrastructure.uses.buffer import KEYS_PER_FLUSH, Flush, lost, used
 from keyledger.infrastructure.uses.journal import UseJournal
+from keyledger.infrastructure.uses.pending import NO_SLOT, Pending, take
 from keyledger.infrastructure.uses.refused_attempts import RefusedAttempts
 from keyledger.infrastructure.uses.store import UseStore
+from keyledger.infrastructure.uses.taker import Taker
 
 _log = logging.getLogger("keyledger.uses")
 
@@ -58,8 +60,6 @@ class UseMemory:
         many_uses: int,
     ) -> None:
         """With `many_uses` waiting, `wake` is set; beyond `limit_uses` they are shed."""
-        self.closed = False
-        """Set before the last flush: what comes after it is not taken."""
         self.uses_shed = 0
         self._codec = codec
         self._refused = refused
@@ -74,39 +74,27 @@ class UseMemory:
         self._number = 0
         self._journal: UseJournal | None = None
         self._shedding = threading.Lock()
+        self._taker = Taker(self._pending, self.refuse, self._make_room)
         self._set_crowd()
+
+    @property
+    def closed(self) -> bool:
+        """Set before the last flush: what comes after it is not taken."""
+        return self._taker.closed
+
+    @closed.setter
+    def closed(self, closed: bool) -> None:
+        self._taker.closed = closed
 
     def __len__(self) -> int:
         """How many uses wait to be stored."""
         return len(self._pending) + self._unstored_uses
 
     def taker(self, journal: UseJournal, clock_ns: Callable[[], int]) -> Record:
-        """What takes note of a use. It is the hot path: it takes no lock, and what it needs are its variables."""
+        """What takes note of a use."""
         self._journal = journal
-        pending, refuse, make_room = self._pending, self.refuse, self._make_room
-        append, next_slot, mask, lows, highs = (
-            pending.append,
-            journal.next_slot,
-            journal.mask,
-            journal.low,
-            journal.high,
-        )
-
-        def record(high: int, low: int, outcome: Outcome, use: Use) -> None:
-            now = clock_ns()
-            if outcome != "valid":
-                refuse(high, low, now, outcome, use)
-                return
-            if len(pending) >= self._crowd and not make_room(high << 64 | low):
-                return
-            slot = next_slot() & mask
-            lows[slot] = low
-            highs[slot] = high
-            append((high, low, now, outcome, use, slot))
-            if self.closed:  # asked after the adding: what the last flush did not see is not accepted
-                raise LedgerClosed("the ledger was closed")
-
-        return record
+        self._taker.begin(journal, clock_ns)
+        return self._taker.record
 
     def refuse(self, high: int, low: int, now: int, outcome: Outcome, use: Use, *, known: bool = True) -> None:
         """Take note of a refused attempt, or count it. Raises LedgerClosed.
@@ -161,12 +149,12 @@ class UseMemory:
     def _drain(self) -> None:
         """Make flushes of a part of what waits."""
         pending = self._pending
-        taken = [pending.popleft() for _ in range(min(len(pending), DRAIN_USES))]
+        uses = take(pending, DRAIN_USES)
         unlisted = self._refused.take_unlisted()
         try:
-            flushes = used(self._codec, taken, unlisted)
+            flushes = used(self._codec, uses, unlisted)
         except BaseException:  # no memory, or a clock beyond the years that there are
-            pending.extendleft(reversed(taken))
+            pending.extendleft(reversed(uses))
             self._refused.give_back(unlisted)
             raise
         for flush in flushes:
@@ -205,4 +193,4 @@ class UseMemory:
 
     def _set_crowd(self) -> None:
         """With so many uses waiting, taking one more has a look at the limit."""
-        self._crowd = max(0, min(self._many_uses, self._limit_uses - self._unstored_uses))
+        self._taker.crowd = max(0, min(self._many_uses, self._limit_uses - self._unstored_uses))

@@ -17,16 +17,9 @@ from keyledger.domain.ids import halves
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.uses import frames as use_frames
-from keyledger.infrastructure.uses.buffer import (
-    CHARACTERS_PER_EVENT,
-    KEYS_PER_FLUSH,
-    NO_SLOT,
-    USES_PER_EVENT,
-    Flush,
-    Pending,
-    used,
-)
+from keyledger.infrastructure.uses.buffer import CHARACTERS_PER_EVENT, KEYS_PER_FLUSH, USES_PER_EVENT, Flush, used
 from keyledger.infrastructure.uses.files import UseFolder
+from keyledger.infrastructure.uses.pending import NO_SLOT, Pending
 from keyledger.infrastructure.uses.store import UseStore
 
 _log = logging.getLogger("keyledger.uses")

@@ -14,8 +14,14 @@ class Generations(Generic[K, V]):
     One entry is forgotten at a time, so no call pays for many. Callers hold a lock for all but reading `recent`.
     """
 
+    __slots__ = ("_limit", "_older", "_oldest_last", "recent")
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
         self.recent: dict[K, V] = {}
         self._older: dict[K, V] = {}
         self._oldest_last: list[K] = []

@@ -56,8 +56,9 @@ class KeyCache(Generic[T]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._most_refusing = max(1, min(limit // 4, REFUSING_ENTRIES))
-        self.hits = 0
         self.misses = 0
+        self.keys: Generations[str, bytes] = Generations(limit)
+        """For speed, `keys.recent` is open to a reader without a lock, and so is `ready.recent`."""
         self.begin()
 
     def begin(self) -> None:
@@ -65,8 +66,7 @@ class KeyCache(Generic[T]):
         self._lock = threading.Lock()
         self._server: str | None = None
         self._fills: dict[str, list[Fill]] = {}
-        self.keys: Generations[str, bytes] = Generations(self._limit)
-        """For speed, `keys.recent` is open to a reader without a lock, and so is `ready.recent`."""
+        self.keys.clear()
         self.ready: Generations[str, T] = Generations(min(self._limit, READY_ENTRIES))
         """What was made of what is kept of the keys in use; it may be out of date."""
         self._refusing: Generations[str, Refusing] = Generations(self._most_refusing)
@@ -156,7 +156,7 @@ class KeyCache(Generic[T]):
                 for fill in fills:
                     fill.live = False
             self._fills = {}
-            self.keys = Generations(self._limit)
+            self.keys.clear()
             self.ready = Generations(min(self._limit, READY_ENTRIES))
             self._refusing = Generations(self._most_refusing)
 

@@ -12,7 +12,7 @@ from support.waiting import eventually
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import halves, parse_key_id
 from keyledger.infrastructure.uses import use_recorder
-from keyledger.infrastructure.uses.buffer import NO_SLOT
+from keyledger.infrastructure.uses.pending import NO_SLOT
 
 # What only a damaged database or a foreign trigger does: refuse KeyUsed events.
 REFUSALS = {

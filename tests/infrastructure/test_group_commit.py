@@ -7,8 +7,9 @@ import pytest
 from support.waiting import eventually
 
 from keyledger import LedgerUnavailable, Use
-from keyledger.infrastructure.uses.buffer import Flush, Pending
+from keyledger.infrastructure.uses.buffer import Flush
 from keyledger.infrastructure.uses.group_commit import GroupCommit
+from keyledger.infrastructure.uses.pending import Pending
 
 FLUSH = Flush(topic="KeyUsed", entries=(), uses=1)
 

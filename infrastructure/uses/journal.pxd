@@ -1,0 +1,12 @@
+cimport cython
+
+cdef class UseJournal:
+    cdef readonly unsigned long long mask
+    cdef readonly object next_slot, low, high
+    cdef object _marks, _shed_low, _shed_high, _shed_marks, _shed_counts, _shed, _shed_free
+
+    @cython.locals(marks="unsigned long long[:]", slot=Py_ssize_t)
+    cpdef mark(self, object slots, unsigned long long number)
+
+    @cython.locals(high="unsigned long long[:]", marks="unsigned long long[:]", slot=Py_ssize_t)
+    cpdef clear(self, object slots)
