@@ -14,13 +14,13 @@ from keyledger.api_key import APIKey
 from keyledger.api_keys import APIKeys
 from keyledger.audit import Audit
 from keyledger.domain.actor import Actor
-from keyledger.domain.use import Use
+from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.database import one_call
 from keyledger.replay import Replay
 from keyledger.status import Status
 from keyledger.verification import Verification
-from keyledger.verifying.attempt import Attempt
-from keyledger.verifying.verifier import Verifier, accepted
+from keyledger.verifying.attempt import Attempt, attempt_of
+from keyledger.verifying.verifier import Again, Verifier, accepted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +50,21 @@ class AsyncActingLedger:
             return self._verify(secret, scopes=scopes, use=use)
         found = self._verifier.verify_at_once(secret, scopes, use)
         return self._settle(found) if isinstance(found, Attempt) else found
+
+    @property
+    def again(self) -> Again:
+        """What becomes of an `Authorization` field that is known from before; for adapters."""
+        return self._verifier.again
+
+    def remember(self, field: bytes, secret: str) -> None:
+        """Know an `Authorization` field again that held a secret and was let in; for adapters."""
+        self._verifier.remember(field, secret)
+
+    def settle(self, secret: str, scopes: tuple[str, ...], use: Use, recorded: Outcome) -> Awaitable[Verification]:
+        """As `verify`, of a secret that `again` did not decide on after it had recorded the use."""
+        attempt = attempt_of(secret, scopes, use, of_credential=False, recorded=recorded)
+        assert isinstance(attempt, Attempt)
+        return self._settle(attempt)
 
     async def verify_credential(
         self, secret: object, *, scopes: Iterable[str] = (), use: Use | None = None

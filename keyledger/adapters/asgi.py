@@ -1,11 +1,12 @@
 """Middleware for any ASGI application; it needs no framework."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Unpack
+from typing import Any, TypedDict, Unpack
 
 from keyledger import APIKey
 from keyledger.adapters.exempt import ExemptPaths
 from keyledger.adapters.guard import Guard, GuardOptions, LedgerSource
+from keyledger.adapters.reader import mark
 from keyledger.adapters.refusal import Refusal
 
 Scope = MutableMapping[str, Any]
@@ -14,10 +15,19 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-KEY = "keyledger.api_key"
+
+class Question(TypedDict):
+    """What a guard is asked besides the header fields."""
+
+    peer: str | None
+    method: str
+    path: str
+
+
 DENIAL = "websocket.http.response"
 WEBSOCKET = "WEBSOCKET"  # what the opening of a web socket has on record for a method
 
+_CHECKED = frozenset({"http", "websocket"})
 _POLICY_VIOLATION = 1008
 
 
@@ -41,47 +51,52 @@ class APIKeyMiddleware:
         """The scopes are needed everywhere; `exempt` are paths open to everybody: `/health`, `/public/*`."""
         self._app = app
         self._guard = Guard(ledger, scopes=scopes, **options)
-        self._exempt = ExemptPaths(exempt) or None
+        self._exempt = ExemptPaths(exempt)
+        self._let_in = self._let_in_or_exempt if self._exempt else self._guard.reader.let_in
+        # Servers tell ASGI 3 from what was before it by `__call__` being a coroutine function: so it is, of an
+        # instance. A call takes the class's own, which makes no coroutine: one less at each request.
+        self.__call__ = self._coroutine_function  # type: ignore[method-assign]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on, or answer it."""
-        if scope["type"] not in {"http", "websocket"} or (
-            self._exempt is not None and _own_path(scope) in self._exempt
-        ):
+        known = self._let_in(scope)
+        return self._app(scope, receive, send) if known is True else self._look(known, scope, receive, send)
+
+    def _let_in_or_exempt(self, scope: Scope) -> Any:
+        if scope["type"] not in _CHECKED or _own_path(scope) in self._exempt:
+            return True
+        return self._guard.reader.let_in(scope)
+
+    async def _coroutine_function(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self(scope, receive, send)
+
+    async def _look(self, known: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in _CHECKED:
             await self._app(scope, receive, send)
             return
-        found = _check_at_once(self._guard, scope)
-        if not isinstance(found, APIKey):
-            found = found if isinstance(found, Refusal) else await found
-            if isinstance(found, Refusal):
-                await refuse(found, scope, receive, send)
-                return
-        scope[KEY] = found
-        state = scope.get("state")  # by the specification this request's own
-        if state is None:
-            scope["state"] = {"api_key": found}
-        else:
-            state["api_key"] = found
+        found = self._guard.look(known, scope["headers"], **_question(scope))
+        if not isinstance(found, (APIKey, Refusal)):
+            found = await found
+        if isinstance(found, Refusal):
+            await refuse(found, scope, receive, send)
+            return
+        mark(scope, found)
         await self._app(scope, receive, send)
 
 
 async def check(guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None) -> APIKey | Refusal:
     """What the guard says to a connection: an APIKey or a Refusal."""
-    found = _check_at_once(guard, scope, scopes)
+    found = guard.check_at_once(scope["headers"], **_question(scope), scopes=scopes)
     return found if isinstance(found, (APIKey, Refusal)) else await found
 
 
-def _check_at_once(
-    guard: Guard, scope: Scope, scopes: tuple[str, ...] | None = None
-) -> APIKey | Refusal | Awaitable[APIKey | Refusal]:
+def _question(scope: Scope) -> Question:
     client = scope.get("client")
-    return guard.check_at_once(
-        scope["headers"],
-        peer=client[0] if client else None,
-        method=scope.get("method", WEBSOCKET),
-        path=scope["path"],
-        scopes=scopes,
-    )
+    return {
+        "peer": client[0] if client else None,
+        "method": scope.get("method", WEBSOCKET),
+        "path": scope["path"],
+    }
 
 
 async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from keyledger import APIKey
 from keyledger.adapters import asgi
 from keyledger.adapters.guard import Guard, GuardOptions, LedgerSource
+from keyledger.adapters.reader import KEY
 from keyledger.adapters.refusal import Refusal
 from keyledger.adapters.starlette import response
 
@@ -67,7 +68,7 @@ class APIKeyAuth(SecurityBase):
         found = await asgi.check(self._guard, connection.scope, wanted)
         if isinstance(found, Refusal):
             raise KeyRefused(found)
-        connection.scope[asgi.KEY] = found
+        connection.scope[KEY] = found
         return found
 
 

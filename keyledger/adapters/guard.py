@@ -3,8 +3,7 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from functools import lru_cache
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from keyledger import (
     APIKey,
@@ -16,11 +15,9 @@ from keyledger import (
     Use,
     Verification,
 )
+from keyledger.adapters.reader import Fields, Headers, Reader
 from keyledger.adapters.refusal import AMBIGUOUS, MISSING, UNAVAILABLE, Refusal, Refusals
-from keyledger.forwarded import Network, TrustedProxies, plain_address
-
-Headers = Iterable[tuple[bytes, bytes]]
-"""A request's header fields, the names in lower case."""
+from keyledger.forwarded import Network, TrustedProxies
 
 LedgerSource = KeyLedger | Callable[[], KeyLedger]
 """A ledger, or what returns it at each request: for services that open it after their routes are made."""
@@ -29,11 +26,7 @@ _log = logging.getLogger("keyledger.adapters")
 
 _AUTHORIZATION = b"authorization"
 _BEARER = b"bearer "
-_FORWARDED = b"x-forwarded-for"
 _TOKEN = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_AGENT = b"user-agent"
-_SHORT = 256  # a path, or an agent, of more than this is not remembered
-_REMEMBERED = 1024
 
 
 class GuardOptions(TypedDict, total=False):
@@ -94,7 +87,14 @@ class Guard:
             raise InvalidArgument("request_id_header", "a field that holds no credential")
         self._proxies = TrustedProxies(trusted_proxies)
         self._authorization = _AUTHORIZATION if bearer else None
-        self._forwarded = _FORWARDED if self._proxies else None
+        self.reader = Reader(
+            ledger.aio.again if isinstance(ledger, KeyLedger) else self._again,
+            scopes=self.scopes,
+            authorization=self._authorization,
+            header=self._header,
+            request_id=self._request_id,
+            proxies=self._proxies,
+        )
         ways = (bearer and "Authorization: Bearer KEY", header and f"{header}: KEY")
         self.refusals = Refusals(
             scheme="Bearer" if bearer else "APIKey",
@@ -123,9 +123,11 @@ class Guard:
         Raises InvalidArgument for scopes that are none.
         """
         wanted = self.scopes if scopes is None else scopes
-        secret, use = self._question(headers, peer, method, path)
-        if use is None:
-            return self.refusals.of(secret)
+        fields = self.reader.fields(headers)
+        secret = self._secret(fields)
+        if isinstance(secret, Refusal):
+            return secret
+        use = self.reader.use(fields, peer, method, path)
         try:
             return self._answer((self._ledger or self.ledger).verify(secret, scopes=wanted, use=use), wanted)
         except (LedgerUnavailable, LedgerClosed) as error:
@@ -136,14 +138,45 @@ class Guard:
     ) -> APIKey | Refusal | Awaitable[APIKey | Refusal]:
         """As `check` where memory tells; else what is to be awaited, which does not hold up the event loop."""
         wanted = self.scopes if scopes is None else scopes
-        secret, use = self._question(headers, peer, method, path)
-        if use is None:
-            return self.refusals.of(secret)
+        found = self.reader.known(headers, peer, method, path, wanted)
+        if found.__class__ is APIKey:
+            return found
+        return self.look(found, headers, peer=peer, method=method, path=path, scopes=scopes)
+
+    def look(
+        self,
+        found: Any,
+        headers: Headers,
+        *,
+        peer: str | None,
+        method: str,
+        path: str,
+        scopes: tuple[str, ...] | None = None,
+    ) -> APIKey | Refusal | Awaitable[APIKey | Refusal]:
+        """As `check_at_once`, after what the reader found in memory did not let the request in."""
+        if isinstance(
+            found, Exception
+        ):  # not raised again: that would keep what the request held from being freed
+            return self._undecided(found)
+        wanted = self.scopes if scopes is None else scopes
+        fields = self.reader.fields(headers)
+        secret = self._secret(fields)
+        if isinstance(secret, Refusal):
+            return secret
+        use = self.reader.use(fields, peer, method, path)
         try:
-            found = (self._ledger or self.ledger).aio.verify_at_once(secret, scopes=wanted, use=use)
+            aio = (self._ledger or self.ledger).aio
+            if found is None:
+                found = aio.verify_at_once(secret, scopes=wanted, use=use)
+                if isinstance(found, Verification) and found.valid and self._header not in fields:
+                    aio.remember(fields[self._authorization], secret)
+            elif not isinstance(found, Verification):
+                found = aio.settle(secret, wanted, use, found)
         except (LedgerUnavailable, LedgerClosed) as error:
             return self._undecided(error)
-        return self._answer(found, wanted) if isinstance(found, Verification) else self._awaited(found, wanted)
+        if isinstance(found, Verification):
+            return self._answer(found, wanted)
+        return self._awaited(found, wanted)
 
     async def acheck(
         self, headers: Headers, *, peer: str | None, method: str, path: str, scopes: tuple[str, ...] | None = None
@@ -151,6 +184,9 @@ class Guard:
         """As `check`; from memory at once, and else without holding up the event loop."""
         found = self.check_at_once(headers, peer=peer, method=method, path=path, scopes=scopes)
         return found if isinstance(found, (APIKey, Refusal)) else await found
+
+    def _again(self, field: bytes, wanted: tuple[str, ...], use: Use) -> Any:
+        return self.ledger.aio.again(field, wanted, use)
 
     def _answer(self, found: Verification, wanted: tuple[str, ...]) -> APIKey | Refusal:
         key = found.api_key if found.valid else None
@@ -168,51 +204,19 @@ class Guard:
             _log.warning("%s", error)
         return self.refusals.of(UNAVAILABLE)
 
-    def _question(self, headers: Headers, peer: str | None, method: str, path: str) -> tuple[str, Use | None]:
-        """The secret with its use; or the code of the refusal, with none, where there is not exactly one."""
-        get = _fields(headers).get
+    def _secret(self, fields: Fields) -> str | Refusal:
+        """The secret, or the refusal where there is not exactly one."""
+        get = fields.get
         secret, bearer = get(self._header), get(self._authorization)
         if bearer is not None and bearer[: len(_BEARER)].lower() == _BEARER:
             if secret is not None:
-                return AMBIGUOUS, None
+                return self.refusals.of(AMBIGUOUS)
             secret = bearer[len(_BEARER) :].strip(b" \t")
         if secret is None:
-            return MISSING, None
+            return self.refusals.of(MISSING)
         if b"," in secret:  # a field that was given twice, as WSGI joins it; no key has a comma
-            return AMBIGUOUS, None
-        agent, request_id, forwarded = get(_AGENT), get(self._request_id), get(self._forwarded)
-        if forwarded is None:
-            address = plain_address(peer) if peer else None
-        else:
-            address = self._proxies.client(peer, forwarded.decode("latin-1"))
-        alike = request_id is None and len(path) <= _SHORT and (agent is None or len(agent) <= _SHORT)
-        use = (_remembered if alike else _use)(address, agent, method, path, request_id)
-        return secret.decode("latin-1"), use
-
-
-def _fields(headers: Headers) -> dict[bytes | None, bytes]:
-    """The fields by name; of one that was given several times the values with commas between them."""
-    listed = headers if isinstance(headers, list) else list(headers)
-    fields: dict[bytes | None, bytes] = dict(listed)
-    if len(fields) < len(listed):
-        fields.clear()
-        for name, value in listed:
-            fields[name] = fields[name] + b"," + value if name in fields else value
-    return fields
-
-
-def _use(address: str | None, agent: bytes | None, method: str, path: str, request_id: bytes | None) -> Use:
-    return Use(
-        ip_address=address,
-        user_agent=agent.decode("latin-1") if agent else None,
-        method=method,
-        path=path,
-        request_id=request_id.decode("latin-1") if request_id else None,
-    )
-
-
-_remembered = lru_cache(_REMEMBERED)(_use)
-"""Requests of one client are alike but for their ids: they share a Use, which is frozen."""
+            return self.refusals.of(AMBIGUOUS)
+        return secret.decode("latin-1")
 
 
 def scope_texts(scopes: Iterable[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from keyledger.adapters import asgi
 from keyledger.adapters.guard import Guard, GuardOptions, LedgerSource, scope_texts
+from keyledger.adapters.reader import KEY
 from keyledger.adapters.refusal import Refusal
 
 SCOPES = "api_key_scopes"
@@ -55,7 +56,7 @@ class APIKeyMiddleware(AbstractAuthenticationMiddleware):
         found = await asgi.check(self._guard, connection.scope, wanted)  # type: ignore[arg-type]
         if isinstance(found, Refusal):
             raise _Refused(found)
-        connection.scope[asgi.KEY] = found  # type: ignore[literal-required]
+        connection.scope[KEY] = found  # type: ignore[literal-required]
         return AuthenticationResult(user=found.subject, auth=found)
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from keyledger import APIKey
 from keyledger.adapters import asgi
 from keyledger.adapters.guard import Guard, GuardOptions, LedgerSource
+from keyledger.adapters.reader import KEY
 from keyledger.adapters.refusal import MISSING, Refusal
 
 
@@ -78,7 +79,7 @@ class APIKeyBackend(AuthenticationBackend):
             if self._optional and found.code == MISSING:
                 return None
             raise KeyRefused(found)
-        conn.scope[asgi.KEY] = found
+        conn.scope[KEY] = found
         return KeyCredentials(found), KeyUser(found)
 
 

@@ -17,6 +17,7 @@ from keyledger.domain.use import OUTCOME_NUMBERS, OUTCOMES, Outcome
 from keyledger.infrastructure.key_view import KeyView
 from keyledger.infrastructure.verifying.key_cache import READY_ENTRIES, KeyCache
 from keyledger.verification import Verification
+from keyledger.verifying.recall import CachedKey
 
 _MADE_PER_READY = 32
 """One of so many is kept: to keep each would cost more than to make again those that are used again."""
@@ -29,24 +30,7 @@ _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _decoder = msgspec.msgpack.Decoder(KeyView)
 
 
-class CachedKey(msgspec.Struct, gc=False):
-    """What is known of a secret: its digest, and what that was found to be, all but for scopes.
-
-    `expires_at` is in Unix seconds, infinite where time changes nothing; `high` and `low` are the halves of the
-    key's id. `packed` is what the cache keeps: this is good for as long as it keeps that very object. `answer`
-    is what callers get, once somebody has asked.
-    """
-
-    digest: bytes
-    expires_at: float
-    high: int
-    low: int
-    code: Outcome
-    packed: bytes
-    answer: Verification | None = None
-
-
-NO_KEY = CachedKey(b"", 0.0, 0, 0, "not_found", b"")
+NO_KEY = CachedKey("", b"", 0.0, 0, 0, "not_found", b"")
 
 
 def pack(digest: bytes, view: KeyView, code: Outcome) -> bytes:
@@ -70,7 +54,7 @@ class CachedKeys:
         self._cache = cache
         self._get = get
         self._made = 0
-        self.grant = lru_cache(READY_ENTRIES)(self._grant)
+        self._grant = lru_cache(READY_ENTRIES)(self._granted)
         self._known = lru_cache(READY_ENTRIES)(self._read)
 
     def make(self, digits: str) -> CachedKey:
@@ -79,7 +63,7 @@ class CachedKeys:
         if packed is None:
             return NO_KEY
         digest, expires_at, high, low, number = _unpack_head(packed)
-        cached = CachedKey(digest, expires_at, high, low, OUTCOMES[number], packed)
+        cached = CachedKey(digits, digest, expires_at, high, low, OUTCOMES[number], packed)
         self._made += 1
         if self._made % _MADE_PER_READY == 0:
             self._cache.make_ready(digits, cached)
@@ -88,6 +72,15 @@ class CachedKeys:
     def answer(self, packed: bytes, code: Outcome) -> Verification:
         """What callers get; the key they get when they look at it."""
         return Verification(valid=code == "valid", code=code, _found=packed, _key_of=self._key)
+
+    def allows(self, packed: bytes, wanted: tuple[str, ...]) -> bool:
+        """Whether the key has the scopes that a call needs."""
+        return self._grant(packed).allows(wanted)
+
+    def shared_key(self, packed: bytes) -> APIKey | None:
+        """The key where all callers may have the same one; None where its claims are each caller's own."""
+        key, claims = self._known(packed)
+        return key if claims is None else None
 
     def _key(self, packed: bytes) -> APIKey:
         """The key; its claims are the caller's own, who may change them."""
@@ -98,5 +91,5 @@ class CachedKeys:
         view = _decoder.decode(memoryview(packed)[_VIEW])
         return api_key(view, self._get), view.claims
 
-    def _grant(self, packed: bytes) -> Grant:
+    def _granted(self, packed: bytes) -> Grant:
         return Grant.of(self._known(packed)[0].scopes)

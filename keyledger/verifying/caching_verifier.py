@@ -19,7 +19,8 @@ from keyledger.infrastructure.verifying.key_cache import Fill, KeyCache, Refusin
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.verification import MALFORMED, NOT_FOUND, Verification
 from keyledger.verifying.attempt import NO_USE, Attempt, attempt_of, check_use, code_of, wanted_scopes
-from keyledger.verifying.cached_key import CachedKey, CachedKeys, pack, stand_in
+from keyledger.verifying.cached_key import CachedKeys, pack, stand_in
+from keyledger.verifying.recall import CachedKey, Recall
 from keyledger.verifying.verifier import Verifier, with_scopes
 
 _SALT_BYTES = 16
@@ -69,10 +70,13 @@ class CachingVerifier(Verifier):
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._refusal_seconds = refusal_seconds
-        self._cached_keys = CachedKeys(cache, get)
+        self._cached_keys = cached_keys = CachedKeys(cache, get)
+        self._recall = Recall(cache, lease, recorder, clock, allows=cached_keys.allows, answer=cached_keys.answer)
+        if not self.waits:
+            self.again = self._recall.again
         # Nobody knows where in memory a secret of his is looked for, so how long that takes tells him nothing.
-        self._salted = hashlib.sha256(os.urandom(_SALT_BYTES))
-        self._salted_of_credential = hashlib.sha256(os.urandom(_SALT_BYTES))
+        self._salted = hashlib.blake2b(os.urandom(_SALT_BYTES), digest_size=32)
+        self._salted_of_credential = hashlib.blake2b(os.urandom(_SALT_BYTES), digest_size=32)
 
     def verify_at_once(
         self, secret: object, scopes: Iterable[str] = (), use: Use | None = None, *, of_credential: bool = False
@@ -89,31 +93,16 @@ class CachingVerifier(Verifier):
             return MALFORMED
         salted = (self._salted_of_credential if of_credential else self._salted).copy()
         salted.update(secret.encode())
-        cache, cached_keys, digits = self._cache, self._cached_keys, secret[ID]
-        cached = cache.ready.recent.get(digits) or cached_keys.make(digits)
+        digits = secret[ID]
+        cached = self._cache.ready.recent.get(digits) or self._cached_keys.make(digits)
         if cached.digest != salted.digest():
             del cached, salted, digits  # now, as what is done after the wait would show
             attempt = attempt_of(secret, wanted, use, of_credential=of_credential)
             return self._waited_out(now, self._from_refusing(attempt))
-        lease, code = self._lease, cached.code
-        if now >= lease.until or cached.expires_at <= now + lease.ahead_seconds:
-            return attempt_of(secret, wanted, use, of_credential=of_credential)
-        if wanted and code == "valid" and not cached_keys.grant(cached.packed).allows(wanted):
-            code = "insufficient_scope"
-        self._recorder.record(cached.high, cached.low, code, use)
-        # Last of all, and in this order, as the feed drops before it extends. A use that is overtaken here stays
-        # on record; the other way round, one that is accepted could be lost.
-        if clock() < lease.until and (
-            cache.keys.recent.get(digits) is cached.packed or cache.keeps(digits, cached.packed)
-        ):
-            cache.hits += 1
-            if code is cached.code and cached.answer is not None:
-                return cached.answer
-            answer = cached_keys.answer(cached.packed, code)
-            if code is cached.code:
-                cached.answer = answer
-            return answer
-        return attempt_of(secret, wanted, use, of_credential=of_credential, recorded=code)
+        found = self._recall.decide(cached, wanted, use, now)
+        if isinstance(found, Verification):
+            return found
+        return attempt_of(secret, wanted, use, of_credential=of_credential, recorded=found)
 
     def _waited_out(self, began: float, found: Verification | Attempt) -> Verification | Attempt:
         """What was found; of a secret that is known to be wrong only when the time does not tell why."""
@@ -134,8 +123,19 @@ class CachingVerifier(Verifier):
         if self._peppers.matches(refusing.digest, attempt.key_id, attempt.secret):
             return attempt
         self._recorder.refuse(*halves(attempt.key_id), attempt.use, known=refusing.is_of_a_key)
-        self._cache.hits += 1
+        self._recall.hit()
         return NOT_FOUND
+
+    @property
+    def hits(self) -> int:
+        """How many secrets were decided on without PostgreSQL."""
+        return self._recall.hits
+
+    def remember(self, field: bytes, secret: str) -> None:
+        """Know a field again that held the secret and was let in, if the key is in use all the time."""
+        cached = self._cache.ready.recent.get(secret[ID])
+        if cached is not None and cached.code == "valid" and cached.digest == _digest(self._salted, secret):
+            self._recall.keep(field, cached, self._cached_keys.shared_key(cached.packed))
 
     def settle(self, attempt: Attempt) -> Verification:
         """Read the key, as often as it changes meanwhile, under a lease. Raises LedgerUnavailable."""
@@ -186,6 +186,12 @@ class CachingVerifier(Verifier):
         return None
 
     def _digest(self, attempt: Attempt) -> bytes:
-        salted = (self._salted_of_credential if attempt.of_credential else self._salted).copy()
-        salted.update((as_credential(attempt.secret) if attempt.of_credential else attempt.secret).encode())
-        return salted.digest()
+        if attempt.of_credential:
+            return _digest(self._salted_of_credential, as_credential(attempt.secret))
+        return _digest(self._salted, attempt.secret)
+
+
+def _digest(salt: "hashlib.blake2b", secret: str) -> bytes:
+    salted = salt.copy()
+    salted.update(secret.encode())
+    return salted.digest()

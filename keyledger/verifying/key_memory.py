@@ -16,8 +16,8 @@ from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.key_changes import KeyChanges
 from keyledger.infrastructure.verifying.lease import Lease
 from keyledger.settings import Settings
-from keyledger.verifying.cached_key import CachedKey
 from keyledger.verifying.caching_verifier import CachingVerifier
+from keyledger.verifying.recall import CachedKey
 from keyledger.verifying.verifier import Verifier
 
 _REFUSAL_SECONDS = 50e-6
@@ -29,6 +29,7 @@ class KeyMemory:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._settings = settings
+        self._verifier: CachingVerifier | None = None
         self.lease = Lease(settings.lease_seconds, monotonic)
         self.cache: KeyCache[CachedKey] = KeyCache(max(1, settings.cache_entries))
         self._feed = FeedThread(
@@ -48,7 +49,7 @@ class KeyMemory:
         """Who decides on secrets; `get` is how the keys that are found are reloaded."""
         if not self._settings.cache_entries:
             return Verifier(views, peppers, recorder, get)
-        return CachingVerifier(
+        self._verifier = CachingVerifier(
             views,
             peppers,
             recorder,
@@ -60,12 +61,18 @@ class KeyMemory:
             timeout_seconds=self._settings.database_timeout_seconds,
             refusal_seconds=_REFUSAL_SECONDS,
         )
+        return self._verifier
+
+    @property
+    def hits(self) -> int:
+        """How many secrets were decided on from memory."""
+        return 0 if self._verifier is None else self._verifier.hits
 
     def figures(self) -> tuple[Figure, ...]:
         """What status and metrics say of it."""
         cache, lease = self.cache, self.lease
         return (
-            Figure.counter("cache.hits", "{verification}", "Secrets decided on from memory", lambda: cache.hits),
+            Figure.counter("cache.hits", "{verification}", "Secrets decided on from memory", lambda: self.hits),
             Figure.counter(
                 "cache.misses", "{verification}", "Secrets for which PostgreSQL was asked", lambda: cache.misses
             ),

@@ -12,6 +12,10 @@ from keyledger.infrastructure.uses.use_recorder import UseRecorder
 from keyledger.verification import NOT_FOUND, Code, Verification
 from keyledger.verifying.attempt import Attempt, attempt_of, code_of, wanted_scopes
 
+Again = Callable[[bytes, tuple[str, ...], Use], APIKey | Verification | Outcome | None]
+"""Of an `Authorization` field, the scopes that the call needs, and the use: the key that is let in; or what else
+it comes to; or the outcome that was recorded before PostgreSQL had to be asked; or None, where nothing was."""
+
 _MESSAGES: dict[Code, str] = {
     "malformed": "the text is not an API key's secret",
     "not_found": "no API key has this secret",
@@ -34,6 +38,11 @@ class Verifier:
         self._get = get
         self.waits = recorder.waits
         """Whether also what is decided from memory waits for PostgreSQL, to record the use."""
+        self.again: Again = _unknown
+        """What becomes of an `Authorization` field that memory knows, if it does."""
+
+    def remember(self, field: bytes, secret: str) -> None:
+        """Know a field again that held the secret and was let in."""
 
     def verify(
         self, secret: object, scopes: Iterable[str] = (), use: Use | None = None, *, of_credential: bool = False
@@ -79,3 +88,7 @@ def with_scopes(code: Outcome, granted: Iterable[str], wanted: tuple[str, ...]) 
     if wanted and code == "valid" and not Grant.of(granted).allows(wanted):
         return "insufficient_scope"
     return code
+
+
+def _unknown(field: bytes, wanted: tuple[str, ...], use: Use) -> None:
+    """Nothing is known."""

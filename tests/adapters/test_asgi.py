@@ -1,10 +1,12 @@
 """The plain ASGI middleware: what passes through it, and web sockets."""
 
 import asyncio
+import inspect
 from typing import Any
 
 from adapters.conftest import Keys
 from adapters.contenders import by_asgi, open_socket
+from asgiref.compatibility import is_double_callable
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -80,6 +82,18 @@ def test_and_closed_where_it_cannot(shared: KeyLedger) -> None:
     assert open_socket(service(shared), denials=False, strict=True) == [
         {"type": "websocket.close", "code": 1008, "reason": "missing"}
     ]
+
+
+def test_servers_take_it_for_asgi_3(shared: KeyLedger) -> None:
+    guarded = service(shared)
+
+    assert inspect.iscoroutinefunction(guarded.__call__)
+    assert asyncio.iscoroutinefunction(guarded.__call__)
+    assert not is_double_callable(guarded)
+
+
+def test_it_answers_as_well_where_a_server_calls_what_it_looked_at(shared: KeyLedger, keys: Keys) -> None:
+    assert by_asgi(service(shared).__call__)("/things", bearer(keys.good)).body == b"org_1"
 
 
 def test_the_lifespan_passes_through(shared: KeyLedger) -> None:

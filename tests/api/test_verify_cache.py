@@ -54,7 +54,7 @@ def is_in_memory(ledger: KeyLedger, key: APIKey) -> bool:
 
 
 def hits(ledger: KeyLedger) -> int:
-    return ledger._memory.cache.hits
+    return ledger._memory.hits
 
 
 def test_the_second_time_nothing_is_asked(

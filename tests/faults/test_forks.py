@@ -52,7 +52,7 @@ if child == 0:
     try:
         assert not memory.lease.holds and len(memory.cache) == 0
         assert ledger.verify(secret).valid and ledger.verify(secret).valid
-        assert memory.lease.holds and memory.cache.hits == 1
+        assert memory.lease.holds and memory.hits == 1
         os.write(childs, json.dumps(identity()).encode())
         os.read(revoked, 1)
         assert ledger.verify(secret).code == "revoked"

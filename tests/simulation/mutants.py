@@ -7,7 +7,7 @@ from uuid import UUID
 
 from simulation.process import Parts
 
-from keyledger.api_key import api_key
+from keyledger.api_key import APIKey, api_key
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.secret import ID
 from keyledger.infrastructure.verifying import barrier, feed
@@ -115,6 +115,25 @@ class _Renamed:
         return type(found)(self._cache._server, found.view, found.digest)
 
 
+class KnownForGood(CachingVerifier):
+    """Lets a field in again for as long as the lease holds, whatever became of its key."""
+
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self._let_in: dict[tuple[bytes, tuple[str, ...]], APIKey] = {}
+        again = self.again
+
+        def let_in(field: bytes, wanted: tuple[str, ...], use: Any) -> Any:
+            if (field, wanted) in self._let_in and self._lease.holds:
+                return self._let_in[field, wanted]
+            found = again(field, wanted, use)
+            if isinstance(found, APIKey):
+                self._let_in[field, wanted] = found
+            return found
+
+        self.again = let_in
+
+
 class LooksFirst(CachingVerifier):
     """Looks at the lease before it records the use, and not after."""
 
@@ -126,7 +145,7 @@ class LooksFirst(CachingVerifier):
         if entry is NO_KEY or now >= self._lease.until or entry.expires_at <= now + self._lease.ahead_seconds:
             return super().verify_at_once(secret, scopes, use, of_credential=of_credential)
         code = entry.code
-        if code == "valid" and not self._cached_keys.grant(entry.packed).allows(scopes):
+        if code == "valid" and not self._cached_keys.allows(entry.packed, scopes):
             code = "insufficient_scope"
         self._recorder.record(entry.high, entry.low, code, use)
         return self._cached_keys.answer(entry.packed, code)
@@ -258,6 +277,7 @@ OTHERS: dict[str, Parts] = {
     "a failover that is not looked at": Parts(feed=FailoverBlind),
     "an entry that changes unseen": Parts(cache=BlindToChanges),
     "an entry that is ready and changes unseen": Parts(cache=BlindOnceReady),
+    "a field that is known for good": Parts(verifier=KnownForGood),
     "the lease looked at first": Parts(verifier=LooksFirst),
     "expiry by the process's own clock": Parts(lease=OwnClockForExpiry),
     "a barrier acknowledged before the drop": Parts(feed=HastyAcknowledgement),

@@ -19,6 +19,7 @@ from keyledger.infrastructure.verifying.barrier import Barrier
 from keyledger.infrastructure.verifying.feed import Answer, Feed, Question
 from keyledger.infrastructure.verifying.key_cache import KeyCache
 from keyledger.infrastructure.verifying.lease import Lease
+from keyledger.verifying.attempt import NO_USE, Attempt, attempt_of
 from keyledger.verifying.caching_verifier import CachingVerifier
 
 T = TypeVar("T")
@@ -148,6 +149,20 @@ class Process:
     def ask_now(self) -> None:
         """The next question comes soon enough."""
         self._world.sleep(0.02)
+
+    def let_in(self, secret: str, scopes: tuple[str, ...]) -> object:
+        """What an adapter does with a request: the APIKey, or else a Verification."""
+        field = f"Bearer {secret}".encode()
+        found = self.verifier.again(field, scopes, NO_USE)
+        if found is None:
+            decided = self.verifier.verify(secret, scopes)
+            if decided.valid:
+                self.verifier.remember(field, secret)
+            return decided
+        if isinstance(found, str):
+            attempt = attempt_of(secret, scopes, NO_USE, of_credential=False, recorded=found)
+            return self.verifier.settle(cast("Attempt", attempt))
+        return found
 
     def look_up(self, key_id: UUID) -> LookedUp:
         """look_up_key.sql."""
