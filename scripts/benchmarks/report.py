@@ -10,6 +10,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from keyledger.compiled import is_compiled
 from scripts.benchmarks.measure import Figures
 from scripts.benchmarks.peak import Peak
 
@@ -27,7 +28,8 @@ def environment(dsn: str) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     _console.print(
         f"PostgreSQL {row[0]} (fsync {row[1]}, synchronous_commit {row[2]}), Python {platform.python_version()},"
-        f" psycopg {psycopg.__version__} ({psycopg.pq.__impl__}), {cores} cores\n"
+        f" psycopg {psycopg.__version__} ({psycopg.pq.__impl__}), {cores} cores,"
+        f" keyledger {'compiled' if is_compiled() else 'not compiled'}\n"
         "Each ratio is taken in this one run, turn by turn: trust it more than the figures beside it."
     )
 

@@ -74,7 +74,7 @@ def _verify(dsn: str, parent: Connection) -> None:
     with KeyLedger.open(dsn, settings=Settings(background_worker=False)) as ledger:
         while secret := parent.recv():
             latest = 0.0
-            while not ledger._memory.cache.hits:  # noqa: SLF001
+            while not ledger._memory.hits:  # noqa: SLF001
                 assert ledger.verify(secret).valid
             assert ledger.verify(secret).valid
             parent.send("it is in memory")
