@@ -19,7 +19,9 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
 
 
 def is_there(name: str, folder: str) -> bool:
-    return any(any((ROOT / top).rglob(name)) for top in ([folder] if folder else TOPS))
+    """Below the folder; with none, at the top or anywhere below one of the folders there."""
+    below = [folder] if folder else TOPS
+    return (not folder and (ROOT / name).exists()) or any(any((ROOT / top).rglob(name)) for top in below)
 
 
 def missing(text: str) -> list[str]:
