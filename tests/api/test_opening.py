@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from support.waiting import eventually
 
 from keyledger import (
     Actor,
@@ -210,9 +211,9 @@ def test_closing_one_of_two_ledgers_leaves_the_other_open(dsn: str) -> None:
 def test_a_failed_open_leaves_no_connection_behind(empty_dsn: str) -> None:
     with pytest.raises(SchemaOutOfDate):
         KeyLedger.open(empty_dsn, settings=Settings(max_connections=2))
-    with psycopg.connect(empty_dsn) as connection:
-        others = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name = 'keyledger' AND pid <> pg_backend_pid()"
-        )
-        assert others.fetchone() == (0,)
+    others = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'keyledger' AND pid <> pg_backend_pid()"
+    )
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:  # PostgreSQL ends a session after its client
+        eventually(lambda: connection.execute(others).fetchone() == (0,))
