@@ -123,11 +123,10 @@ class Guard:
         Raises InvalidArgument for scopes that are none.
         """
         wanted = self.scopes if scopes is None else scopes
-        fields = self.reader.fields(headers)
-        secret = self._secret(fields)
-        if isinstance(secret, Refusal):
-            return secret
-        use = self.reader.use(fields, peer, method, path)
+        taken = self._taken_apart(headers, peer, method, path)
+        if isinstance(taken, Refusal):
+            return taken
+        _, secret, use = taken
         try:
             return self._answer((self._ledger or self.ledger).verify(secret, scopes=wanted, use=use), wanted)
         except (LedgerUnavailable, LedgerClosed) as error:
@@ -154,16 +153,13 @@ class Guard:
         scopes: tuple[str, ...] | None = None,
     ) -> APIKey | Refusal | Awaitable[APIKey | Refusal]:
         """As `check_at_once`, after what the reader found in memory did not let the request in."""
-        if isinstance(
-            found, Exception
-        ):  # not raised again: that would keep what the request held from being freed
+        if isinstance(found, Exception):  # raised again, it would keep what the request holds from being freed
             return self._undecided(found)
         wanted = self.scopes if scopes is None else scopes
-        fields = self.reader.fields(headers)
-        secret = self._secret(fields)
-        if isinstance(secret, Refusal):
-            return secret
-        use = self.reader.use(fields, peer, method, path)
+        taken = self._taken_apart(headers, peer, method, path)
+        if isinstance(taken, Refusal):
+            return taken
+        fields, secret, use = taken
         try:
             aio = (self._ledger or self.ledger).aio
             if found is None:
@@ -203,6 +199,18 @@ class Guard:
         if isinstance(error, PepperUnavailable):
             _log.warning("%s", error)
         return self.refusals.of(UNAVAILABLE)
+
+    def _taken_apart(
+        self, headers: Headers, peer: str | None, method: str, path: str
+    ) -> tuple[Fields, str, Use] | Refusal:
+        """The fields, the secret and the use; or the refusal where there is not exactly one secret."""
+        fields = self.reader.fields(headers)
+        secret = self._secret(fields)
+        return (
+            secret
+            if isinstance(secret, Refusal)
+            else (fields, secret, self.reader.use(fields, peer, method, path))
+        )
 
     def _secret(self, fields: Fields) -> str | Refusal:
         """The secret, or the refusal where there is not exactly one."""

@@ -39,11 +39,7 @@ class LeaseKeeper(Protocol):
 
 
 class CachingVerifier(Verifier):
-    """Decides from memory while the lease holds, and asks PostgreSQL only what is not there.
-
-    That the lease holds and that the key has not changed is looked at last of all: whatever holds up a
-    verification on its way, what it accepts then is right.
-    """
+    """Decides from memory while the lease holds, and asks PostgreSQL only what is not there."""
 
     def __init__(
         self,

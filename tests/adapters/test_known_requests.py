@@ -263,7 +263,7 @@ def test_nothing_is_known_where_each_request_waits_for_postgresql(
         assert not is_known(ledger, fields)
 
 
-def test_so_many_fields_are_known_and_no_more(shared: KeyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_many_fields_are_known_and_no_more(shared: KeyLedger) -> None:
     guard, text = Guard(shared), secret(shared)
     make_known(guard, bearer(text))
 
