@@ -21,8 +21,8 @@ from keyledger.infrastructure.following.sequencer import Sequencer
 _log = logging.getLogger("keyledger.worker")
 
 _BUSY_SECONDS = 0.003
-_ALERT_SECONDS, _ALERT_FOR_SECONDS = 0.008, 5.0
-_IDLE_SECONDS = 0.5
+_ALERT_SECONDS, _AWAKE_SECONDS, _IDLE_SECONDS = 0.008, 0.064, 0.5
+_FOR_SECONDS = 5.0
 _STANDBY_SECONDS = 1.0
 _FAILED_SECONDS = 0.5
 _LAST_ROUND_SECONDS = 1.0
@@ -49,6 +49,7 @@ class Worker:
         """There may be something to do; returns at once."""
         if self._thread is None and self._enabled:
             self._start()
+        self._was_woken = True
         self._wake.set()
 
     def close(self) -> None:
@@ -65,7 +66,8 @@ class Worker:
         """No thread: at first, and in a forked child."""
         self._sequencer = Sequencer(self._database)
         self._runner = Runner(self._database, self._codec, self._read_models)
-        self._alert_until = 0.0
+        self._was_woken = False
+        self._alert_until = self._awake_until = 0.0
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -98,11 +100,20 @@ class Worker:
         if not self._sequencer.claim():
             return _STANDBY_SECONDS
         now = time.monotonic()
+        was_woken, self._was_woken = self._was_woken, False
         if self._works():
-            self._alert_until = now + _ALERT_FOR_SECONDS
+            if was_woken:
+                self._awake_until = now + _FOR_SECONDS
+            else:
+                self._alert_until = now + _FOR_SECONDS
             return _BUSY_SECONDS
-        # Other processes' commits wake nobody here, and where there was one, the next is not far.
-        return min(max(2 * pause, _BUSY_SECONDS), _ALERT_SECONDS if now < self._alert_until else _IDLE_SECONDS)
+        return min(max(2 * pause, _BUSY_SECONDS), self._longest_rest(now))
+
+    def _longest_rest(self, now: float) -> float:
+        """Other processes' commits wake nobody here: where there was one the next is not far, and asking costs."""
+        if now < self._alert_until:
+            return _ALERT_SECONDS
+        return _AWAKE_SECONDS if now < self._awake_until else _IDLE_SECONDS
 
     def _works(self) -> bool:
         """One batch of positions, and one batch for each read model; whether there was anything to do."""
