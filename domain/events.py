@@ -4,6 +4,7 @@ An event's topic and version are fixed for ever. A field may be added at the end
 is a new version, and an upcaster reads the old one.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -94,8 +95,9 @@ class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
     def of(cls, uses: Sequence[RecordedUse], *, id: UUID, refused_unlisted: int = 0) -> "KeyUsed":  # noqa: A002
         """The event of these uses, of which there is at least one."""
         start = uses[0].occurred_at
-        noted = ((microseconds(use.occurred_at), use.outcome, use.use) for use in uses)
-        texts, rows = pack(noted, microseconds(start))
+        moments = array("q", [microseconds(use.occurred_at) for use in uses])
+        outcomes, requests = [use.outcome for use in uses], [use.use for use in uses]
+        texts, rows = pack(moments, outcomes, requests, microseconds(start))
         return cls(id=id, occurred_at=start, actor=None, texts=texts, rows=rows, refused_unlisted=refused_unlisted)
 
     @property

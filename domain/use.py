@@ -89,10 +89,6 @@ class UseRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     request_id: int
 
 
-NotedUse = tuple[int, Outcome, Use]
-"""A use as it is taken note of: when it was, in microseconds since 1970, how it ended, and its request."""
-
-
 class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):
     """A use, when it was and how it ended."""
 

@@ -21,7 +21,7 @@ from keyledger.infrastructure.queries import QUERIES
 from keyledger.projections.moment import Moment, PastEvent, PastKey, held, key_of, latest_use
 
 _EVENTS_FIRST, _EVENTS = 100, 1_000
-_USES_FIRST, _USES = 4, 100  # events, each with as many as 10,000 uses
+_USES_FIRST, _USES = 4, 100  # events, each with as many as 12,000 uses
 _ON_TIME = timedelta(0)
 
 

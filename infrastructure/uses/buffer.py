@@ -1,6 +1,7 @@
 """Uses that wait in memory to be stored, and the flushes that they are stored in."""
 
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -15,12 +16,12 @@ from keyledger.domain.microseconds import moment_of
 from keyledger.domain.packing import pack
 from keyledger.domain.use import cleaned
 from keyledger.infrastructure.codec import EventCodec
-from keyledger.infrastructure.uses.pending import Pending, accepted_span, by_key, noted, slots_of
+from keyledger.infrastructure.uses.pending import Pending, accepted_span, by_key, columns, slots_of
 
 T = TypeVar("T")
 
 KEYS_PER_FLUSH = 1_000
-USES_PER_EVENT = 10_000
+USES_PER_EVENT = 12_000  # some more than a flush waits for by default, so that this is one event of a busy key
 CHARACTERS_PER_EVENT = 1_000_000
 BYTES_PER_FLUSH = 4_000_000  # so that what an outage piled up is stored in steps that end within the time-out
 
@@ -40,7 +41,7 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
     entries: Sequence[Entry]
     uses: int
-    slots: Sequence[int] = ()
+    slots: "array[int]" = msgspec.field(default_factory=lambda: array("q"))
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -48,7 +49,7 @@ class _Part(msgspec.Struct, gc=False):
 
     entry: Entry
     uses: int
-    slots: list[int]
+    slots: "array[int]"
 
 
 def used(codec: EventCodec, pending: list[Pending], unlisted: Counter[int] | None = None) -> list[Flush]:
@@ -81,11 +82,14 @@ def lost(codec: EventCodec, counts: Iterable[tuple[UUID, int]], cause: str, now:
 
 def _flushes(parts: Sequence[_Part]) -> Iterator[Flush]:
     for some in _slices(parts, lambda part: len(part.entry.state), BYTES_PER_FLUSH, KEYS_PER_FLUSH):
+        slots = array("q")
+        for part in some:
+            slots.extend(part.slots)
         yield Flush(
             topic=KeyUsed.topic,
             entries=[part.entry for part in some],
             uses=sum(part.uses for part in some),
-            slots=[slot for part in some for slot in part.slots],
+            slots=slots,
         )
 
 
@@ -96,9 +100,9 @@ def _parts(
         yield from _parts(codec, ids, key_id, uses[:USES_PER_EVENT], unlisted)
         yield from _parts(codec, ids, key_id, uses[USES_PER_EVENT:], 0)
         return
-    listed = noted(uses)
-    start = listed[0][0] if listed else time.time_ns() // 1000
-    texts, rows = pack(listed, start)
+    moments, outcomes, requests = columns(uses)
+    start = moments[0] if moments else time.time_ns() // 1000
+    texts, rows = pack(moments, outcomes, requests, start)
     if len(uses) > 1 and sum(map(len, texts)) > CHARACTERS_PER_EVENT:
         half = len(uses) // 2
         yield from _parts(codec, ids, key_id, uses[:half], unlisted)
@@ -113,7 +117,7 @@ def _parts(
         rows=rows,
         refused_unlisted=unlisted,
     )
-    first, last = accepted_span(listed)
+    first, last = accepted_span(moments, outcomes)
     first_used_at = None if first is None else began if first == start else moment_of(first)
     last_used_at = None if last is None else began if last == start else moment_of(last)
     entry = Entry(key_id=key_id, state=codec.encode(event), first_used_at=first_used_at, last_used_at=last_used_at)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from keyledger.domain.use import OUTCOME_NUMBERS, OUTCOMES, NotedUse, Outcome, Use, clean
+from keyledger.domain.use import OUTCOME_NUMBERS, OUTCOMES, Outcome, Use, clean
 
 HEADER = struct.Struct("<8sQII")
 """A file's beginning: what it is, the place in the process's uses that it begins at, zeros, a checksum."""
@@ -19,6 +19,10 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(
     tuple[bytes, int, int, str | None, str | None, str | None, str | None, str | None]
 )
+
+
+NotedUse = tuple[int, Outcome, Use]
+"""A use as it was taken note of: when it was, in microseconds since 1970, how it ended, and its request."""
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from keyledger.domain.errors import LedgerUnavailable
 from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.uses.buffer import Flush
-from keyledger.infrastructure.uses.pending import NO_SLOT, Pending
+from keyledger.infrastructure.uses.pending import Pending, waiting
 
 _MOST_USES = 10_000
 
@@ -29,7 +29,7 @@ class GroupCommit:
     ) -> None:
         """Return when the use is stored. Raises LedgerUnavailable, also when that is not known in time."""
         future: Future[None] = Future()
-        self._waiting.append(((high, low, moment, outcome, use, NO_SLOT), future))
+        self._waiting.append((waiting(high, low, moment, outcome, use), future))
         self._wake.set()
         try:
             future.result(timeout_seconds)

@@ -10,6 +10,7 @@ import logging
 import mmap
 import os
 import struct
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 from itertools import count
@@ -35,8 +36,8 @@ _LOW = (1 << 64) - 1
 class UseJournal:
     """Slots for uses, and counts of the uses that were shed, by key.
 
-    `low`, `high` are the halves of the ids in the slots; a slot whose `high` is 0 is empty. `next_slot` gives
-    numbers of which the last bits, `mask`, are the next slot. Recording works on these itself, for speed.
+    `low`, `high` are the halves of the ids in the slots; a slot whose `high` is 0 is empty. `numbers`
+    gives those of which the last bits, `mask`, are the next slot. Recording works on these itself, for speed.
     """
 
     def __init__(self, folder: UseFolder | None, *, uses: int, shed_keys: int) -> None:
@@ -46,7 +47,7 @@ class UseJournal:
         """
         slots = 1 << (uses - 1).bit_length()
         self.mask = slots - 1
-        self.next_slot = count().__next__
+        self.numbers = count()
         size = _HEADER.size + _WORD * 3 * (slots + shed_keys) + _WORD * shed_keys
         memory = mmap.mmap(-1, size) if folder is None else _mapped(folder, size)
         _HEADER.pack_into(memory, 0, _MAGIC, slots, shed_keys)
@@ -55,16 +56,17 @@ class UseJournal:
         self._shed: dict[int, int] = {}
         self._shed_free = list(range(shed_keys))
 
-    def mark(self, slots: Iterable[int], number: int) -> None:
+    def mark(self, slots: "array[int]", number: int) -> None:
         """These uses are about to be sent as the flush of this number."""
-        marks = self._marks
-        for slot in slots:
-            marks[slot] = number
+        marks, column = self._marks, memoryview(slots)
+        for place in range(len(slots)):
+            marks[column[place]] = number
 
-    def clear(self, slots: Iterable[int]) -> None:
+    def clear(self, slots: "array[int]") -> None:
         """These uses are stored."""
-        high, marks = self.high, self._marks
-        for slot in slots:
+        high, marks, column = self.high, self._marks, memoryview(slots)
+        for place in range(len(slots)):
+            slot = column[place]
             high[slot] = 0
             marks[slot] = 0
 

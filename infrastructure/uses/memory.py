@@ -17,10 +17,9 @@ from keyledger.domain.use import Outcome, Use
 from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.uses.buffer import KEYS_PER_FLUSH, Flush, lost, used
 from keyledger.infrastructure.uses.journal import UseJournal
-from keyledger.infrastructure.uses.pending import NO_SLOT, Pending, take
+from keyledger.infrastructure.uses.pending import Intake, Pending, Taker, take, waiting
 from keyledger.infrastructure.uses.refused_attempts import RefusedAttempts
 from keyledger.infrastructure.uses.store import UseStore
-from keyledger.infrastructure.uses.taker import Taker
 
 _log = logging.getLogger("keyledger.uses")
 
@@ -67,24 +66,24 @@ class UseMemory:
         self._wake = wake
         self._limit_uses = limit_uses
         self._many_uses = many_uses
-        self._pending: deque[Pending] = deque()
+        self._intake = Intake()
+        self._pending = self._intake.waiting
         self._nowhere: deque[Pending] = deque()
         self._unstored: deque[Numbered] = deque()
         self._unstored_uses = 0
         self._number = 0
         self._journal: UseJournal | None = None
         self._shedding = threading.Lock()
-        self._taker = Taker(self._pending, self.refuse, self._make_room)
         self._set_crowd()
 
     @property
     def closed(self) -> bool:
         """Set before the last flush: what comes after it is not taken."""
-        return self._taker.closed
+        return self._intake.closed
 
     @closed.setter
     def closed(self, closed: bool) -> None:
-        self._taker.closed = closed
+        self._intake.closed = closed
 
     def __len__(self) -> int:
         """How many uses wait to be stored."""
@@ -93,8 +92,7 @@ class UseMemory:
     def taker(self, journal: UseJournal, clock_ns: Callable[[], int]) -> Record:
         """What takes note of a use."""
         self._journal = journal
-        self._taker.begin(journal, clock_ns)
-        return self._taker.record
+        return Taker(self._intake, journal, clock_ns, refuse=self.refuse, make_room=self._make_room).record
 
     def refuse(self, high: int, low: int, now: int, outcome: Outcome, use: Use, *, known: bool = True) -> None:
         """Take note of a refused attempt, or count it. Raises LedgerClosed.
@@ -105,7 +103,7 @@ class UseMemory:
         number = high << 64 | low
         if attempts.lists(number):
             if len(self) < self._limit_uses and len(self._nowhere) < self._limit_uses:
-                pending.append((high, low, now, outcome, use, NO_SLOT))
+                pending.append(waiting(high, low, now, outcome, use))
             else:
                 attempts.count(number)
         if self.closed:
@@ -193,4 +191,4 @@ class UseMemory:
 
     def _set_crowd(self) -> None:
         """With so many uses waiting, taking one more has a look at the limit."""
-        self._taker.crowd = max(0, min(self._many_uses, self._limit_uses - self._unstored_uses))
+        self._intake.crowd = max(0, min(self._many_uses, self._limit_uses - self._unstored_uses))

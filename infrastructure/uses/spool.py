@@ -19,7 +19,7 @@ from keyledger.infrastructure.codec import EventCodec
 from keyledger.infrastructure.uses import frames as use_frames
 from keyledger.infrastructure.uses.buffer import CHARACTERS_PER_EVENT, KEYS_PER_FLUSH, USES_PER_EVENT, Flush, used
 from keyledger.infrastructure.uses.files import UseFolder
-from keyledger.infrastructure.uses.pending import NO_SLOT, Pending
+from keyledger.infrastructure.uses.pending import Pending, waiting
 from keyledger.infrastructure.uses.store import UseStore
 
 _log = logging.getLogger("keyledger.uses")
@@ -197,7 +197,7 @@ def _flushes(codec: EventCodec, data: bytes, start: int) -> Iterator[tuple[int, 
             some, begin = [], end
             keys.clear()
         moment, outcome, use = frame.use
-        some.append((*halves(frame.key_id), moment * 1000, outcome, use, NO_SLOT))
+        some.append(waiting(*halves(frame.key_id), moment * 1000, outcome, use))
         keys[frame.key_id] += 1
         end = frame.end
     if some:

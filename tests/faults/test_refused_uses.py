@@ -12,7 +12,7 @@ from support.waiting import eventually
 from keyledger import KeyLedger, LedgerUnavailable, Settings, Use
 from keyledger.domain.ids import halves, parse_key_id
 from keyledger.infrastructure.uses import use_recorder
-from keyledger.infrastructure.uses.pending import NO_SLOT
+from keyledger.infrastructure.uses.pending import waiting
 
 # What only a damaged database or a foreign trigger does: refuse KeyUsed events.
 REFUSALS = {
@@ -106,7 +106,7 @@ def test_a_use_that_cannot_even_be_counted_is_not_accepted(
 def test_what_an_outage_piled_up_is_stored_in_several_transactions(ledger: KeyLedger, dsn: str) -> None:
     ids = [parse_key_id(ledger.api_keys.create(name=f"key {n}", subject="org_1").id) for n in range(12)]
     for number in range(60_000):  # past record(), whose thread would store them as they come
-        use = (*halves(ids[number % 12]), time.time_ns(), "valid", Use(), NO_SLOT)
+        use = waiting(*halves(ids[number % 12]), time.time_ns(), "valid", Use())
         ledger._recorder._memory._pending.append(use)
     ledger._recorder.flush()
 

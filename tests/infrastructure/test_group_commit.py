@@ -19,7 +19,7 @@ def test_who_gave_up_waiting_is_not_stored_and_holds_up_nobody() -> None:
     taken: list[list[int]] = []
 
     def flushes_of(pending: list[Pending]) -> list[Flush]:
-        taken.append([low for _, low, *_ in pending])
+        taken.append([use.low for use in pending])
         return [FLUSH]
 
     with pytest.raises(LedgerUnavailable, match="not stored within"):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from support.streams import KEY
 
 from keyledger.domain import secret
-from keyledger.domain.use import OUTCOMES, NotedUse, Use
-from keyledger.infrastructure.uses.frames import HEADER, base_of, frame, frames, header
+from keyledger.domain.use import OUTCOMES, Use
+from keyledger.infrastructure.uses.frames import HEADER, NotedUse, base_of, frame, frames, header
 
 texts = st.none() | st.text(max_size=20)
 uses = st.builds(Use, ip_address=texts, user_agent=texts, method=texts, path=texts, request_id=texts)

@@ -1,5 +1,6 @@
 """The journal: which uses are not stored, as a process that was killed leaves it."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,13 @@ def journal(folder: UseFolder) -> UseJournal:
 
 def take(journal: UseJournal, key_id: UUID) -> int:
     """What recording does."""
-    slot = journal.next_slot() & journal.mask
+    slot = next(journal.numbers) & journal.mask
     journal.low[slot], journal.high[slot] = key_id.int & (1 << 64) - 1, key_id.int >> 64
     return slot
+
+
+def slots(*taken: int) -> "array[int]":
+    return array("q", taken)
 
 
 def left(folder: UseFolder, progress: int = 0) -> Counter[UUID]:
@@ -45,8 +50,8 @@ def test_what_was_taken_and_not_stored_is_counted_by_key(folder: UseFolder, jour
 
 def test_what_is_stored_counts_no_more(folder: UseFolder, journal: UseJournal) -> None:
     first, _ = take(journal, ONE), take(journal, ONE)
-    journal.mark([first], 1)
-    journal.clear([first])
+    journal.mark(slots(first), 1)
+    journal.clear(slots(first))
     assert left(folder) == {ONE: 1}
 
 
@@ -55,14 +60,14 @@ def test_of_a_flush_that_was_on_its_way_the_ledger_says_whether_it_is_stored(
     folder: UseFolder, journal: UseJournal, progress: int, expected: int
 ) -> None:
     for number in (1, 2):
-        journal.mark([take(journal, ONE)], number)
+        journal.mark(slots(take(journal, ONE)), number)
     assert left(folder, progress).total() == expected
 
 
 def test_a_slot_serves_again_and_without_its_old_mark(folder: UseFolder, journal: UseJournal) -> None:
     slot = take(journal, ONE)
-    journal.mark([slot], 1)
-    journal.clear([slot])
+    journal.mark(slots(slot), 1)
+    journal.clear(slots(slot))
     while take(journal, OTHER) != slot:
         pass
     assert left(folder, progress=1)[OTHER] == journal.mask + 1
