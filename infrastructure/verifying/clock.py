@@ -5,7 +5,11 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
+
+from keyledger.compiled import SWITCH
 
 Clock = Callable[[], float]
 """Seconds since some moment, never set back."""
@@ -14,10 +18,18 @@ LITTLE = 0.1
 
 _chance = random.Random(os.urandom(16)).random  # noqa: S311 - nobody sees what it gives; the system's takes longer
 
-# Linux stops its monotonic clock while the machine is suspended, and a lease must not outlast that.
-monotonic: Clock = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-)
+
+def _best() -> Clock:
+    # Linux stops its monotonic clock while the machine is suspended, and a lease must not outlast that.
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return time.monotonic
+    if not os.environ.get(SWITCH):
+        with suppress(ImportError):  # it was not compiled
+            return import_module("keyledger.infrastructure.verifying.boottime").boottime  # type: ignore[no-any-return]
+    return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+
+
+monotonic: Clock = _best()
 
 
 def wait_out(seconds: float, clock: Clock, began: float) -> None:

@@ -58,7 +58,7 @@ class KeyCache(Generic[T]):
         self._most_refusing = max(1, min(limit // 4, REFUSING_ENTRIES))
         self.misses = 0
         self.keys: Generations[str, bytes] = Generations(limit)
-        """For speed, `keys.recent` is open to a reader without a lock, and so is `ready.recent`."""
+        """For speed, `keys.recent[0]` is open to a reader without a lock, and so is `ready.recent[0]`."""
         self.begin()
 
     def begin(self) -> None:

@@ -6,6 +6,7 @@ gets lost, late or stopped.
 """
 
 import math
+from array import array
 
 from keyledger.infrastructure.verifying.clock import Clock
 
@@ -19,10 +20,12 @@ WAITED_PART = 1.03
 class Lease:
     """A deadline by this process's clock, and how far the database's clock is ahead of it."""
 
-    __slots__ = ("_clock", "_suspended_until", "_used_seconds", "ahead_seconds", "seconds", "sent_at", "until")
+    __slots__ = ("_clock", "_suspended_until", "_used_seconds", "seconds", "sent_at", "terms")
 
     def __init__(self, seconds: float, clock: Clock) -> None:
         self.seconds = seconds
+        self.terms = array("d", (-math.inf, 0.0))
+        """`until` and `ahead_seconds`, for who looks at them at every verification."""
         self._used_seconds = seconds * USED_PART
         self._clock = clock
         self.begin()
@@ -33,6 +36,24 @@ class Lease:
         self.sent_at = -math.inf
         self.ahead_seconds = 0.0
         self._suspended_until = -math.inf
+
+    @property
+    def until(self) -> float:
+        """Until when, by this process's clock, it may decide."""
+        return self.terms[0]
+
+    @until.setter
+    def until(self, until: float) -> None:
+        self.terms[0] = until
+
+    @property
+    def ahead_seconds(self) -> float:
+        """How far the database's clock is ahead."""
+        return self.terms[1]
+
+    @ahead_seconds.setter
+    def ahead_seconds(self, seconds: float) -> None:
+        self.terms[1] = seconds
 
     @property
     def holds(self) -> bool:

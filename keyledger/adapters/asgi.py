@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 from keyledger import APIKey
 from keyledger.adapters.exempt import ExemptPaths
 from keyledger.adapters.guard import Guard, GuardOptions, LedgerSource
-from keyledger.adapters.reader import mark
+from keyledger.adapters.reader import Door, mark
 from keyledger.adapters.refusal import Refusal
 
 Scope = MutableMapping[str, Any]
@@ -31,7 +31,7 @@ _CHECKED = frozenset({"http", "websocket"})
 _POLICY_VIOLATION = 1008
 
 
-class APIKeyMiddleware:
+class APIKeyMiddleware(Door):
     """Lets in who has an API key.
 
     The key is in `scope["keyledger.api_key"]` and in `scope["state"]["api_key"]`, which is Starlette's
@@ -49,23 +49,15 @@ class APIKeyMiddleware:
         **options: Unpack[GuardOptions],
     ) -> None:
         """The scopes are needed everywhere; `exempt` are paths open to everybody: `/health`, `/public/*`."""
-        self._app = app
         self._guard = Guard(ledger, scopes=scopes, **options)
         self._exempt = ExemptPaths(exempt)
-        self._let_in = self._let_in_or_exempt if self._exempt else self._guard.reader.let_in
+        super().__init__(app, self._guard.reader, self._look, self._is_open if self._exempt else None)
         # Servers tell ASGI 3 from what was before it by `__call__` being a coroutine function: so it is, of an
-        # instance. A call takes the class's own, which makes no coroutine: one less at each request.
+        # instance. A call takes the class's own, which is the door's.
         self.__call__ = self._coroutine_function  # type: ignore[method-assign]
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass the request on, or answer it."""
-        known = self._let_in(scope)
-        return self._app(scope, receive, send) if known is True else self._look(known, scope, receive, send)
-
-    def _let_in_or_exempt(self, scope: Scope) -> Any:
-        if scope["type"] not in _CHECKED or _own_path(scope) in self._exempt:
-            return True
-        return self._guard.reader.let_in(scope)
+    def _is_open(self, scope: Scope) -> bool:
+        return scope["type"] not in _CHECKED or _own_path(scope) in self._exempt
 
     async def _coroutine_function(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self(scope, receive, send)

@@ -59,7 +59,7 @@ class CachedKeys:
 
     def make(self, digits: str) -> CachedKey:
         """The cached key that is not ready, by the id's digits; NO_KEY where PostgreSQL has to be asked."""
-        packed = self._cache.keys.recent.get(digits) or self._cache.get(digits)
+        packed = self._cache.keys.recent[0].get(digits) or self._cache.get(digits)
         if packed is None:
             return NO_KEY
         digest, expires_at, high, low, number = _unpack_head(packed)

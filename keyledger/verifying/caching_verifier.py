@@ -90,7 +90,7 @@ class CachingVerifier(Verifier):
         salted = (self._salted_of_credential if of_credential else self._salted).copy()
         salted.update(secret.encode())
         digits = secret[ID]
-        cached = self._cache.ready.recent.get(digits) or self._cached_keys.make(digits)
+        cached = self._cache.ready.recent[0].get(digits) or self._cached_keys.make(digits)
         if cached.digest != salted.digest():
             del cached, salted, digits  # now, as what is done after the wait would show
             attempt = attempt_of(secret, wanted, use, of_credential=of_credential)
@@ -129,7 +129,7 @@ class CachingVerifier(Verifier):
 
     def remember(self, field: bytes, secret: str) -> None:
         """Know a field again that held the secret and was let in, if the key is in use all the time."""
-        cached = self._cache.ready.recent.get(secret[ID])
+        cached = self._cache.ready.recent[0].get(secret[ID])
         if cached is not None and cached.code == "valid" and cached.digest == _digest(self._salted, secret):
             self._recall.keep(field, cached, self._cached_keys.shared_key(cached.packed))
 

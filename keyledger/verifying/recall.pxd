@@ -14,10 +14,13 @@ cdef class CachedKey:
 @cython.final
 cdef class Recall:
     cdef public unsigned long long hits
-    cdef object _cache, _keys, _lease, _recorder, _clock, _allows, _answer, _salted
+    cdef object _cache, _recorder, _clock, _allows, _answer, _salted
+    cdef list _recent
+    cdef double[::1] _terms
     cdef dict _by_field
+    cdef Py_ssize_t _longest
 
-    @cython.locals(until=cython.double, ahead=cython.double, code=str, packed=bytes, recent=dict)
+    @cython.locals(terms="double[::1]", code=str, packed=bytes, recent=dict)
     cpdef decide(self, CachedKey cached, object wanted, object use, double now)
 
     @cython.locals(cached=CachedKey, digest=bytes, recent=dict)

@@ -74,14 +74,15 @@ class Recall:
         self.hits = 0
         """How many secrets were decided on."""
         self._cache = cache
-        self._keys = cache.keys
-        self._lease = lease
+        self._recent = cache.keys.recent
+        self._terms = lease.terms  # until when it holds, and how far the database's clock is ahead
         self._recorder = recorder
         self._clock = clock
         self._allows = allows
         self._answer = answer
         self._salted = hashlib.blake2b(os.urandom(_SALT_BYTES), digest_size=32)
         self._by_field: dict[bytes, CachedKey] = {}
+        self._longest = _LONGEST_FIELD
 
     def decide(
         self, cached: CachedKey, wanted: tuple[str, ...], use: Use, now: float
@@ -89,9 +90,8 @@ class Recall:
         """What becomes of a right secret; else PostgreSQL has to be asked, after the outcome that is returned was
         recorded, or None.
         """
-        lease, code, packed = self._lease, cached.code, cached.packed
-        until, ahead = lease.until, lease.ahead_seconds
-        if now >= until or cached.expires_at <= now + ahead:
+        code, packed, terms = cached.code, cached.packed, self._terms
+        if now >= terms[0] or cached.expires_at <= now + terms[1]:
             return None
         if wanted and code == "valid" and wanted not in cached.allowed:
             if self._allows(packed, wanted):
@@ -101,9 +101,9 @@ class Recall:
         self._recorder.record(cached.high, cached.low, code, use)
         # Last of all, and in this order, as the feed drops before it extends. A use that is overtaken here stays
         # on record; the other way round, one that is accepted could be lost.
-        now, until = self._clock(), lease.until
-        if now < until:
-            recent = self._keys.recent
+        now = self._clock()
+        if now < terms[0]:
+            recent = self._recent[0]
             if recent.get(cached.digits) is packed or self._cache.keeps(cached.digits, packed):
                 self.hits += 1
                 if code is not cached.code:
@@ -118,7 +118,7 @@ class Recall:
 
         Where it is accepted, and its claims are not each caller's own, the APIKey itself.
         """
-        if field.__class__ is not bytes or wanted.__class__ is not tuple or len(field) > _LONGEST_FIELD:
+        if type(field) is not bytes or type(wanted) is not tuple or len(field) > self._longest:
             return None
         salted = self._salted.copy()
         salted.update(field)
@@ -126,7 +126,7 @@ class Recall:
         cached = self._by_field.get(digest)
         if cached is None:
             return None
-        recent = self._keys.recent
+        recent = self._recent[0]
         if recent.get(cached.digits) is not cached.packed:
             self._by_field.pop(digest, None)
             return None
@@ -142,7 +142,7 @@ class Recall:
 
     def keep(self, field: bytes, cached: CachedKey, key: Any) -> None:
         """Know a field again that held the key's secret and was let in; `key` is what all callers may have."""
-        if len(field) > _LONGEST_FIELD:
+        if len(field) > self._longest:
             return
         if len(self._by_field) >= _MOST_FIELDS:  # those in use are soon back
             self._by_field = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from collections import UserDict
 from typing import Any
 
 from adapters.conftest import Keys
@@ -94,6 +95,24 @@ def test_servers_take_it_for_asgi_3(shared: KeyLedger) -> None:
 
 def test_it_answers_as_well_where_a_server_calls_what_it_looked_at(shared: KeyLedger, keys: Keys) -> None:
     assert by_asgi(service(shared).__call__)("/things", bearer(keys.good)).body == b"org_1"
+
+
+def test_a_scope_may_be_a_kind_of_dict_of_the_server_s_own(shared: KeyLedger, keys: Keys) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["keyledger.api_key"].subject)
+        seen.append(scope["state"]["api_key"].subject)
+
+    fields = [(b"authorization", f"Bearer {keys.good}".encode())]
+    scope = UserDict({"type": "http", "method": "GET", "path": "/", "headers": fields, "client": None})
+    asyncio.run(_called(APIKeyMiddleware(app, shared), scope))
+
+    assert seen == ["org_1", "org_1"]
+
+
+async def _called(guarded: Any, scope: Any) -> None:
+    await guarded(scope, None, None)
 
 
 def test_the_lifespan_passes_through(shared: KeyLedger) -> None:

@@ -191,7 +191,7 @@ def end_lease(ledger: KeyLedger) -> None:
 
 
 def change_key(ledger: KeyLedger) -> None:
-    ledger._memory.cache.drop(list(ledger._memory.cache.keys.recent))
+    ledger._memory.cache.drop(list(ledger._memory.cache.keys.recent[0]))
 
 
 @pytest.mark.parametrize("happens", [end_lease, change_key])

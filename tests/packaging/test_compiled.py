@@ -1,17 +1,21 @@
 """What is compiled is the source that lies here, and without it all is the same."""
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from keyledger import compiled
+from keyledger import Use, compiled
+from keyledger.infrastructure.uses.pending import waiting
+from keyledger.infrastructure.verifying.clock import monotonic
 
 ROOT = Path(__file__).parents[2]
 ROOMS = {"domain": "keyledger.domain", "infrastructure": "keyledger.infrastructure", "keyledger": "keyledger"}
@@ -38,6 +42,22 @@ def test_all_that_a_module_has_of_its_own_is_the_compiled_one_s(types: Path) -> 
 
     assert f"{package}._{name}" in makers, "after a change of it, `scripts/setup dev` compiles it anew"
     assert module.__name__ not in makers
+
+
+@is_compiled
+def test_the_garbage_collector_knows_nothing_of_uses_that_wait() -> None:
+    assert not gc.is_tracked(waiting(1, 2, 3, "valid", Use()))
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the clock is not there")
+@is_compiled
+def test_the_clock_of_leases_is_compiled_and_runs_on_while_the_machine_is_suspended() -> None:
+    assert monotonic.__module__ == "keyledger.infrastructure.verifying.boottime"
+
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = monotonic()
+
+    assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @pytest.mark.parametrize("types", TYPES, ids=str)
@@ -113,5 +133,5 @@ def test_a_compiler_that_fails_stops_no_installation(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("building extension") == len(TYPES)
+    assert done.stderr.count("building extension") == len(TYPES) + 1  # and the clock
     assert not list(tmp_path.rglob("*.so"))

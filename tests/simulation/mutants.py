@@ -79,7 +79,7 @@ class BlindOnceReady(KeyCache[CachedKey]):
     """Has what was made of a key at hand even after that changed, and does not look again."""
 
     def keeps(self, digits: str, packed: bytes) -> bool:
-        return digits in self.ready.recent or super().keeps(digits, packed)
+        return digits in self.ready.recent[0] or super().keeps(digits, packed)
 
 
 class StaleFill(CachingVerifier):
