@@ -21,7 +21,7 @@ from keyledger.infrastructure.following.sequencer import Sequencer
 _log = logging.getLogger("keyledger.worker")
 
 _BUSY_SECONDS = 0.003
-_ALERT_SECONDS, _AWAKE_SECONDS, _IDLE_SECONDS = 0.008, 0.064, 0.5
+_ALERT_SECONDS, _AWAKE_SECONDS, _IDLE_SECONDS = 0.008, 0.128, 0.5
 _FOR_SECONDS = 5.0
 _STANDBY_SECONDS = 1.0
 _FAILED_SECONDS = 0.5
@@ -107,13 +107,10 @@ class Worker:
             else:
                 self._alert_until = now + _FOR_SECONDS
             return _BUSY_SECONDS
-        return min(max(2 * pause, _BUSY_SECONDS), self._longest_rest(now))
-
-    def _longest_rest(self, now: float) -> float:
-        """Other processes' commits wake nobody here: where there was one the next is not far, and asking costs."""
-        if now < self._alert_until:
-            return _ALERT_SECONDS
-        return _AWAKE_SECONDS if now < self._awake_until else _IDLE_SECONDS
+        # Other processes' commits wake nobody here; where there was one, the next is not far. But asking costs.
+        if self._alert_until <= now < self._awake_until:
+            return _AWAKE_SECONDS
+        return min(max(2 * pause, _BUSY_SECONDS), _ALERT_SECONDS if now < self._alert_until else _IDLE_SECONDS)
 
     def _works(self) -> bool:
         """One batch of positions, and one batch for each read model; whether there was anything to do."""

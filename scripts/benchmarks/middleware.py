@@ -1,6 +1,8 @@
 """Requests a second, granian with one worker: a plain ASGI route, the same behind the middleware, and verify.
 
 Between them stand the same route with a bare `verify`, and with the floor of `hot`, which no check can do without.
+Behind the middleware it is measured twice: with the read models kept by another process, and in a service that has
+its database to itself, and so keeps them too.
 """
 
 import importlib.util
@@ -18,9 +20,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from keyledger import KeyLedger
 from scripts.benchmarks import report
+from scripts.benchmarks.databases import new_database
 from scripts.benchmarks.scale import Scale
 
 HOST = "127.0.0.1"
@@ -28,7 +32,8 @@ CONNECTIONS = 32
 MOST_OF_ALL = 0.85  # the middleware may cost 15 % of the requests
 PATIENCE_SECONDS = 30
 
-PLAIN, GUARDED, VERIFY = "plain route", "behind the middleware", "POST /api_keys/verify"
+PLAIN, GUARDED, ALONE = "plain route", "behind the middleware", "the same, the only process"
+VERIFY = "POST /api_keys/verify"
 BARE, BY_HAND = "with a bare verify", "with the floor by hand"
 
 # A secret has no place in wrk's arguments.
@@ -52,45 +57,62 @@ def run(dsn: str, scale: Scale) -> None:
         secrets = {"BENCH_KEY": str(key.secret)}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyledger-bench-")))
         get = _script(folder, "get", GET)
+        own, own_secrets = _own_database(stack, dsn)
         services = {
-            PLAIN: (stack.enter_context(_granian(dsn, "plain")), get),
-            BY_HAND: (stack.enter_context(_granian(dsn, "floored", "--factory", **secrets)), get),
-            BARE: (stack.enter_context(_granian(dsn, "verifying", "--factory")), get),
-            GUARDED: (stack.enter_context(_granian(dsn, "guarded", "--factory")), get),
+            PLAIN: Service(stack.enter_context(_granian(dsn, "plain")), get, secrets),
+            BY_HAND: Service(stack.enter_context(_granian(dsn, "floored", "--factory", **secrets)), get, secrets),
+            BARE: Service(stack.enter_context(_granian(dsn, "verifying", "--factory")), get, secrets),
+            GUARDED: Service(stack.enter_context(_granian(dsn, "guarded", "--factory")), get, secrets),
+            ALONE: Service(stack.enter_context(_granian(own, "guarded", "--factory")), get, own_secrets),
         }
         if importlib.util.find_spec("keyledger.http") is not None:
-            secrets["BENCH_CREDENTIAL"] = _credential(dsn)
-            services[VERIFY] = stack.enter_context(_keyledger_serve(dsn)), _script(folder, "post", POST)
-        rates = _in_turns(services, secrets, rounds=scale.rounds, seconds=scale.load_seconds)
+            post, both = _script(folder, "post", POST), {**secrets, "BENCH_CREDENTIAL": _credential(dsn)}
+            services[VERIFY] = Service(stack.enter_context(_keyledger_serve(dsn)), post, both)
+        rates = _in_turns(services, rounds=scale.rounds, seconds=scale.load_seconds)
     report.throughput(
         f"middleware: requests/s by wrk, {CONNECTIONS} connections, granian with one worker",
         rates,
-        least={GUARDED: MOST_OF_ALL},
+        least={GUARDED: MOST_OF_ALL, ALONE: MOST_OF_ALL},
     )
     if VERIFY not in rates:
         report.note(f"{VERIFY}: left out, for want of keyledger.http")
 
 
-def _in_turns(
-    services: Mapping[str, tuple[int, Path]], secrets: Mapping[str, str], *, rounds: int, seconds: int
-) -> dict[str, list[float]]:
+class Service(NamedTuple):
+    """Where it listens, what it is asked, and the secrets for that."""
+
+    port: int
+    script: Path
+    secrets: Mapping[str, str]
+
+
+def _own_database(stack: ExitStack, dsn: str) -> tuple[str, Mapping[str, str]]:
+    """A database that nobody else has open, with a key."""
+    own = stack.enter_context(new_database(dsn))
+    with KeyLedger.open(own, migrate=True) as ledger:
+        key = ledger.api_keys.create(name="benchmark", subject="org_benchmark", scopes=["read"])
+    return own, {"BENCH_KEY": str(key.secret)}
+
+
+def _in_turns(services: Mapping[str, Service], *, rounds: int, seconds: int) -> dict[str, list[float]]:
     """Requests a second in each round; the first is a warm-up and is not counted."""
     found: dict[str, list[float]] = {name: [] for name in services}
     order = list(services.items())
     for turn in range(rounds + 1):
-        for name, (port, script) in order:
-            rate = _load(port, script, secrets, seconds)
+        for name, service in order:
+            rate = _load(service, seconds)
             if turn:
                 found[name].append(rate)
         order.reverse()
     return found
 
 
-def _load(port: int, script: Path, secrets: Mapping[str, str], seconds: int) -> float:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), f"http://{HOST}:{port}/"]
+def _load(service: Service, seconds: int) -> float:
+    address = f"http://{HOST}:{service.port}/"
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(service.script), address]
     done = subprocess.run(
         command,
-        env={**os.environ, **secrets},
+        env={**os.environ, **service.secrets},
         capture_output=True,
         text=True,
         timeout=seconds + PATIENCE_SECONDS,

@@ -12,7 +12,7 @@ from keyledger.infrastructure.following import worker as module
 from keyledger.infrastructure.following.worker import Worker
 from keyledger.infrastructure.read_models import READ_MODELS
 
-ALERT, AWAKE = 0.008, 0.064
+ALERT, AWAKE = 0.008, 0.128
 
 
 def test_it_rests_briefly_for_some_seconds_after_events_and_longer_and_longer_then(
