@@ -38,8 +38,6 @@ cdef class Door:
 
 cpdef mark(object scope, object api_key)
 
-cpdef _state(dict scope)
-
 cpdef _may_be_remembered(object peer, object agent, object method, object path)
 
 cpdef _use_of(object address, object agent, object method, object path, object request_id)

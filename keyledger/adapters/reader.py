@@ -69,7 +69,7 @@ class Reader:
         self._alike = [self._latest] * _ALIKE
         self._last = _ALIKE - 1
 
-    def known(  # noqa: C901 - name by name, as every request comes by here: a dict takes twice as long
+    def known(  # noqa: C901 - name by name, as every request comes by here: a dict takes longer
         self, headers: Any, peer: str | None, method: str, path: str, wanted: tuple[str, ...]
     ) -> Any:
         """What the ledger's `again` says to a request, or the LedgerUnavailable or LedgerClosed that it raised.
@@ -204,19 +204,14 @@ class Door:
         return self._look(known, scope, receive, send)
 
 
-def mark(scope: Any, api_key: APIKey) -> None:
+def mark(scope: MutableMapping[str, Any], api_key: APIKey) -> None:
     """Put the key where an ASGI application finds it."""
     scope[KEY] = api_key
-    state = _state(scope) if type(scope) is dict else scope.get("state")
+    state = scope.get("state")  # by the specification this request's own
     if state is None:
         scope["state"] = {"api_key": api_key}
     else:
         state["api_key"] = api_key
-
-
-def _state(scope: dict[str, Any]) -> Any:
-    """By the specification this request's own."""
-    return scope.get("state")
 
 
 def _use_of(address: str | None, agent: bytes | None, method: str, path: str, request_id: bytes | None) -> Use:
