@@ -104,7 +104,7 @@ class Reader:
         try:
             return self._again(field, wanted, self._use(peer, agent, method, path, request_id, forwarded))
         except (LedgerUnavailable, LedgerClosed) as error:
-            return error
+            return error.with_traceback(None)  # its frames lead to who gets it, in a circle
 
     def let_in(self, scope: MutableMapping[str, Any]) -> Any:
         """True for an ASGI scope whose request is let in, and that has the key now; else what is `known` of it."""
