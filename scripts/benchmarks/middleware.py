@@ -2,7 +2,8 @@
 
 Between them stand the same route with a bare `verify`, and with the floor of `hot`, which no check can do without.
 Behind the middleware it is measured twice: with the read models kept by another process, and in a service that has
-its database to itself, and so keeps them too.
+its database to itself, and so keeps them too. Each round starts each service anew, as where a process lies in
+memory makes a difference of some percent, and no other service runs beside it.
 """
 
 import importlib.util
@@ -17,8 +18,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +33,7 @@ HOST = "127.0.0.1"
 CONNECTIONS = 32
 MOST_OF_ALL = 0.85  # the middleware may cost 15 % of the requests
 PATIENCE_SECONDS = 30
+WARM_UP_SECONDS = 1
 
 PLAIN, GUARDED, ALONE = "plain route", "behind the middleware", "the same, the only process"
 VERIFY = "POST /api_keys/verify"
@@ -59,15 +62,15 @@ def run(dsn: str, scale: Scale) -> None:
         get = _script(folder, "get", GET)
         own, own_secrets = _own_database(stack, dsn)
         services = {
-            PLAIN: Service(stack.enter_context(_granian(dsn, "plain")), get, secrets),
-            BY_HAND: Service(stack.enter_context(_granian(dsn, "floored", "--factory", **secrets)), get, secrets),
-            BARE: Service(stack.enter_context(_granian(dsn, "verifying", "--factory")), get, secrets),
-            GUARDED: Service(stack.enter_context(_granian(dsn, "guarded", "--factory")), get, secrets),
-            ALONE: Service(stack.enter_context(_granian(own, "guarded", "--factory")), get, own_secrets),
+            PLAIN: Service(partial(_granian, dsn, "plain"), get, secrets),
+            BY_HAND: Service(partial(_granian, dsn, "floored", "--factory", **secrets), get, secrets),
+            BARE: Service(partial(_granian, dsn, "verifying", "--factory"), get, secrets),
+            GUARDED: Service(partial(_granian, dsn, "guarded", "--factory"), get, secrets),
+            ALONE: Service(partial(_granian, own, "guarded", "--factory"), get, own_secrets),
         }
         if importlib.util.find_spec("keyledger.http") is not None:
             post, both = _script(folder, "post", POST), {**secrets, "BENCH_CREDENTIAL": _credential(dsn)}
-            services[VERIFY] = Service(stack.enter_context(_keyledger_serve(dsn)), post, both)
+            services[VERIFY] = Service(partial(_keyledger_serve, dsn), post, both)
         rates = _in_turns(services, rounds=scale.rounds, seconds=scale.load_seconds)
     report.throughput(
         f"middleware: requests/s by wrk, {CONNECTIONS} connections, granian with one worker",
@@ -79,9 +82,9 @@ def run(dsn: str, scale: Scale) -> None:
 
 
 class Service(NamedTuple):
-    """Where it listens, what it is asked, and the secrets for that."""
+    """What starts it and says where it listens, what it is asked, and the secrets for that."""
 
-    port: int
+    start: Callable[[], AbstractContextManager[int]]
     script: Path
     secrets: Mapping[str, str]
 
@@ -95,20 +98,20 @@ def _own_database(stack: ExitStack, dsn: str) -> tuple[str, Mapping[str, str]]:
 
 
 def _in_turns(services: Mapping[str, Service], *, rounds: int, seconds: int) -> dict[str, list[float]]:
-    """Requests a second in each round; the first is a warm-up and is not counted."""
+    """Requests a second in each round."""
     found: dict[str, list[float]] = {name: [] for name in services}
     order = list(services.items())
-    for turn in range(rounds + 1):
+    for _ in range(rounds):
         for name, service in order:
-            rate = _load(service, seconds)
-            if turn:
-                found[name].append(rate)
+            with service.start() as port:
+                _load(service, port, WARM_UP_SECONDS)
+                found[name].append(_load(service, port, seconds))
         order.reverse()
     return found
 
 
-def _load(service: Service, seconds: int) -> float:
-    address = f"http://{HOST}:{service.port}/"
+def _load(service: Service, port: int, seconds: int) -> float:
+    address = f"http://{HOST}:{port}/"
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(service.script), address]
     done = subprocess.run(
         command,
