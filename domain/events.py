@@ -17,7 +17,8 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.microseconds import microseconds
 from keyledger.domain.packing import pack
-from keyledger.domain.use import RecordedUse, UseRow, unpack
+from keyledger.domain.use import RecordedUse
+from keyledger.domain.use_columns import UseColumns
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -86,9 +87,10 @@ class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
     """
 
     topic: ClassVar[str] = "KeyUsed"
+    version: ClassVar[int] = 2
 
     texts: tuple[str, ...]
-    rows: tuple[UseRow, ...]
+    columns: UseColumns
     refused_unlisted: int = 0
 
     @classmethod
@@ -97,13 +99,20 @@ class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
         start = uses[0].occurred_at
         moments = array("q", [microseconds(use.occurred_at) for use in uses])
         outcomes, requests = [use.outcome for use in uses], [use.use for use in uses]
-        texts, rows = pack(moments, outcomes, requests, microseconds(start))
-        return cls(id=id, occurred_at=start, actor=None, texts=texts, rows=rows, refused_unlisted=refused_unlisted)
+        texts, columns = pack(moments, outcomes, requests, microseconds(start))
+        return cls(
+            id=id,
+            occurred_at=start,
+            actor=None,
+            texts=texts,
+            columns=columns,
+            refused_unlisted=refused_unlisted,
+        )
 
     @property
     def uses(self) -> Iterable[RecordedUse]:
         """Every use, in the order of recording."""
-        return unpack(self.texts, self.rows, self.occurred_at)
+        return self.columns.unpack(self.texts, self.occurred_at)
 
 
 class UsesLost(Event, frozen=True, kw_only=True, array_like=True):

@@ -1,9 +1,6 @@
-"""One use of a key, and the rows as which a KeyUsed event holds many."""
+"""One use of a key: the request, and how it ended."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from itertools import accumulate
-from operator import attrgetter
+from datetime import datetime
 from typing import Literal, get_args
 
 import msgspec
@@ -19,7 +16,6 @@ OUTCOME_NUMBERS: dict[Outcome, int] = {outcome: number for number, outcome in en
 
 _LIMITS = {"ip_address": 64, "user_agent": 512, "method": 32, "path": 2048, "request_id": 255}
 _ADDRESS, _AGENT, _METHOD, _PATH, _REQUEST = _LIMITS.values()
-_since = attrgetter("since")
 _TEXT = {str}
 
 
@@ -74,42 +70,12 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return Use(**{field: None if text is None else clean(text) for field, text in texts.items()})
 
 
-class UseRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """A use as an event holds it: microseconds since the row before, outcome, texts (0 is None).
-
-    There may be millions, so the garbage collector knows nothing of them.
-    """
-
-    since: int
-    outcome: int
-    ip_address: int
-    user_agent: int
-    method: int
-    path: int
-    request_id: int
-
-
 class RecordedUse(msgspec.Struct, frozen=True, kw_only=True):
     """A use, when it was and how it ended."""
 
     occurred_at: datetime
     outcome: Outcome
     use: Use
-
-
-def unpack(texts: Sequence[str], rows: Iterable[UseRow], start: datetime) -> Iterable[RecordedUse]:
-    """The uses that `pack` packed, exactly."""
-    known = (None, *texts)
-    moment = start
-    for since, outcome, *numbers in map(msgspec.structs.astuple, rows):
-        moment += timedelta(microseconds=since)
-        use = Use(**dict(zip(Use.__struct_fields__, (known[number] for number in numbers), strict=True)))
-        yield RecordedUse(occurred_at=moment, outcome=OUTCOMES[outcome], use=use)
-
-
-def offsets(rows: Iterable[UseRow]) -> list[int]:
-    """When each use was, in microseconds after the first row's start."""
-    return list(accumulate(map(_since, rows)))
 
 
 def cleaned(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,19 +3,14 @@
 Positions instead of names make it small and quick; the stream's id and version stay in columns of their own.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import EVENTS, Event
-
-Upcaster = Callable[[list[Any]], list[Any]]
-"""Makes the fields of the next version out of those of one version; pure."""
-
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
-"""By topic and the version that it reads. No event has needed one yet."""
+from keyledger.infrastructure.upcasters import UPCASTERS, Upcaster
 
 
 class EventCodec:
@@ -54,7 +49,7 @@ class EventCodec:
             if state[0] == kind.version:
                 return self._decoders[topic].decode(memoryview(state)[1:])
             return self._upcast(kind, state)
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
             raise UnreadableEvent(f"the state of a {topic} version {state[0]} is damaged") from None
 
     def _upcast(self, kind: type[Event], state: bytes) -> Event:

@@ -13,7 +13,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Event, KeyUpdated, KeyUsed
 from keyledger.domain.ids import key_id_text
-from keyledger.domain.use import RecordedUse, offsets, unpack
+from keyledger.domain.use import RecordedUse
 
 _COMMON = frozenset(Event.__struct_fields__)
 
@@ -77,7 +77,7 @@ def moments(event: Event) -> list[datetime]:
     """
     if not isinstance(event, KeyUsed):
         return [event.occurred_at]
-    found = [event.occurred_at + timedelta(microseconds=offset) for offset in offsets(event.rows)]
+    found = [event.occurred_at + timedelta(microseconds=offset) for offset in event.columns.offsets()]
     return [*found, event.occurred_at] if event.refused_unlisted else found
 
 
@@ -86,11 +86,11 @@ def span(event: Event) -> Span:
     start = event.occurred_at
     if not isinstance(event, KeyUsed):
         return Span(start, start, 1)
-    found = offsets(event.rows)
+    count = len(event.columns)
+    first, last = event.columns.span() if count else (0, 0)
     if event.refused_unlisted:
-        found.append(0)
-    first, last = min(found, default=0), max(found, default=0)
-    return Span(start + timedelta(microseconds=first), start + timedelta(microseconds=last), len(found))
+        first, last, count = min(first, 0), max(last, 0), count + 1
+    return Span(start + timedelta(microseconds=first), start + timedelta(microseconds=last), count)
 
 
 def entries(recorded: RecordedEvent, indexes: Sequence[int]) -> Iterator[HistoryEntry]:
@@ -137,13 +137,14 @@ def _used(
     event: KeyUsed, indexes: Sequence[int], occurred: Sequence[datetime], *, revoked: bool
 ) -> dict[int, dict[str, Any]]:
     """Unpacks no more of the uses than those from the first to the last index."""
-    count = len(event.rows)
+    count = len(event.columns)
     found: dict[int, dict[str, Any]] = {count: {"refused_unlisted": event.refused_unlisted}}
     listed = [index for index in indexes if index < count]
     if listed:
         first, last = min(listed), max(listed)
         start = occurred[first - 1] if first else event.occurred_at
-        for index, recorded in enumerate(unpack(event.texts, event.rows[first : last + 1], start), first):
+        some = event.columns.between(first, last)
+        for index, recorded in enumerate(some.unpack(event.texts, start), first):
             found[index] = _use(recorded, revoked=revoked)
     return found
 

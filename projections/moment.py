@@ -104,11 +104,13 @@ def fold(events: Iterable[PastEvent]) -> PastKey | None:
 def latest_use(event: KeyUsed, until: datetime | None = None) -> datetime | None:
     """The latest accepted use in an event; with `until`, of those that were not after it."""
     most = None if until is None else (until - event.occurred_at) // MICROSECOND
-    moment, last = 0, None
-    for row in event.rows:
-        moment += row.since
-        if row.outcome == _VALID and (last is None or moment > last) and (most is None or moment <= most):
-            last = moment
+    columns = event.columns
+    accepted = (
+        offset
+        for offset, outcome in zip(columns.offsets(), columns.each(columns.outcome), strict=True)
+        if outcome == _VALID and (most is None or offset <= most)
+    )
+    last = max(accepted, default=None)
     return None if last is None else event.occurred_at + timedelta(microseconds=last)
 
 

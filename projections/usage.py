@@ -1,9 +1,8 @@
 """The usage read model: when, from where and how often each key was used, in all and on each day."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime, timedelta
-from operator import attrgetter
 from typing import TypeVar, get_args
 from uuid import UUID
 
@@ -11,13 +10,13 @@ import msgspec
 
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import KeyUsed
-from keyledger.domain.use import Outcome, UseRow, offsets
+from keyledger.domain.use import Outcome
+from keyledger.domain.use_columns import UseColumns
 from keyledger.projections.sequenced import SequencedEvent
 
 _OUTCOMES = get_args(Outcome)
 _VALID = _OUTCOMES.index("valid")
 assert _VALID == 0, "what is not 0 was refused"
-_refused = attrgetter("outcome")
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
 
 
@@ -122,8 +121,7 @@ def _count(usage: Usage, days: dict[date, UsageDay], position: int, event: KeyUs
     """
     start = event.occurred_at.astimezone(UTC)
     begin = ((start.hour * 60 + start.minute) * 60 + start.second) * 1_000_000 + start.microsecond
-    since = offsets(event.rows)
-    found = _alike(begin, since, event.rows) or _each(begin, since, event.rows, position)
+    found = _alike(begin, event.columns) or _each(begin, event.columns, position)
     if event.refused_unlisted:
         found.days.setdefault(0, [0, 0])[1] += event.refused_unlisted
     for number, (uses, refused) in found.days.items():
@@ -138,33 +136,35 @@ def _count(usage: Usage, days: dict[date, UsageDay], position: int, event: KeyUs
             usage.meet(start + timedelta(microseconds=offset), event.texts[address - 1] if address else None)
 
 
-def _alike(begin: int, since: Sequence[int], rows: Sequence[UseRow]) -> _Counts | None:
+def _alike(begin: int, columns: UseColumns) -> _Counts | None:
     """Those of uses that were all accepted within the first day, as most events' are; None for others."""
-    if not rows or any(map(_refused, rows)):
+    if not len(columns) or any(columns.outcome):
         return None
-    first, last = min(since), max(since)
+    first, last = columns.span()
     if begin + first < 0 or begin + last >= _DAY:
         return None
-    latest = len(since) - 1 - since[::-1].index(last)
-    return _Counts(
-        days={0: [len(rows), 0]},
-        first=(first, rows[since.index(first)].ip_address),
-        last=(last, rows[latest].ip_address),
-    )
+    addresses = columns.ip_address
+    if len(addresses) == 1:
+        earliest = latest = 0
+    else:
+        offsets = columns.offsets()
+        earliest, latest = offsets.index(first), len(offsets) - 1 - offsets[::-1].index(last)
+    return _Counts(days={0: [len(columns), 0]}, first=(first, addresses[earliest]), last=(last, addresses[latest]))
 
 
-def _each(begin: int, since: Iterable[int], rows: Iterable[UseRow], position: int) -> _Counts:
+def _each(begin: int, columns: UseColumns, position: int) -> _Counts:
     found = _Counts(days={})
-    for offset, row in zip(since, rows, strict=True):
-        if not 0 <= row.outcome < len(_OUTCOMES):
-            raise UnreadableEvent(f"position {position}: there is no outcome {row.outcome}")
+    outcomes, addresses = columns.each(columns.outcome), columns.each(columns.ip_address)
+    for offset, outcome, address in zip(columns.offsets(), outcomes, addresses, strict=True):
+        if not 0 <= outcome < len(_OUTCOMES):
+            raise UnreadableEvent(f"position {position}: there is no outcome {outcome}")
         day = found.days.setdefault((begin + offset) // _DAY, [0, 0])
-        if row.outcome != _VALID:
+        if outcome != _VALID:
             day[1] += 1
             continue
         day[0] += 1
         if found.first is None or offset < found.first[0]:
-            found.first = offset, row.ip_address
+            found.first = offset, address
         if found.last is None or offset >= found.last[0]:
-            found.last = offset, row.ip_address
+            found.last = offset, address
     return found

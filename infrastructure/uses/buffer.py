@@ -102,7 +102,7 @@ def _parts(
         return
     moments, outcomes, requests = columns(uses)
     start = moments[0] if moments else time.time_ns() // 1000
-    texts, rows = pack(moments, outcomes, requests, start)
+    texts, packed = pack(moments, outcomes, requests, start)
     if len(uses) > 1 and sum(map(len, texts)) > CHARACTERS_PER_EVENT:
         half = len(uses) // 2
         yield from _parts(codec, ids, key_id, uses[:half], unlisted)
@@ -114,7 +114,7 @@ def _parts(
         occurred_at=began,
         actor=None,
         texts=cleaned(texts),
-        rows=rows,
+        columns=packed,
         refused_unlisted=unlisted,
     )
     first, last = accepted_span(moments, outcomes)

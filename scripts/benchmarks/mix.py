@@ -12,7 +12,7 @@ from keyledger.domain.actor import Actor
 from keyledger.domain.digest import Digest
 from keyledger.domain.events import Changes, Event, KeyCreated, KeyRevoked, KeyUpdated, KeyUsed
 from keyledger.domain.ids import key_id_text, new_uuid
-from keyledger.domain.use import RecordedUse, Use, offsets
+from keyledger.domain.use import RecordedUse, Use
 from keyledger.infrastructure.codec import EventCodec
 
 COPY_EVENTS = """
@@ -51,7 +51,7 @@ def events(count: int, *, most_uses: int = 20, seed: int = 1) -> Iterator[Append
         version, last = heads.get(key_id, (0, None))
         event = _event(kind, now, chance, most_uses)
         if isinstance(event, KeyUsed):
-            last = now + timedelta(microseconds=offsets(event.rows)[-1])
+            last = now + timedelta(microseconds=event.columns.offsets()[-1])
         heads[key_id] = version + 1, last
         yield Appended(key_id, version + 1, event, last)
         if kind >= _UPDATED:

@@ -142,5 +142,7 @@ def stored_by_key(dsn: str) -> Counter[UUID]:
     found: Counter[UUID] = Counter()
     with psycopg.connect(dsn) as connection:
         for key_id, stream in streams(connection).items():
-            found[key_id] = sum(len(stored.event.rows) for stored in stream if isinstance(stored.event, KeyUsed))
+            found[key_id] = sum(
+                len(stored.event.columns) for stored in stream if isinstance(stored.event, KeyUsed)
+            )
     return found

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
@@ -26,9 +26,10 @@ from keyledger.domain.events import (
     KeyUsed,
     UsesLost,
 )
-from keyledger.domain.use import RecordedUse, Use
+from keyledger.domain.use import OUTCOMES, RecordedUse, Use
 from keyledger.infrastructure.codec import EventCodec
 
+ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 GOLDEN = Path(__file__).parent / "golden"
 COMMON: dict[str, Any] = {
     "id": UUID("01a208f6-d628-7113-baed-f4f2bbe2bd48"),
@@ -36,6 +37,14 @@ COMMON: dict[str, Any] = {
     "actor": Actor(user_id="user_1", organization_id="org_1", ip_address="203.0.113.7", request_id="req_1"),
 }
 USE = Use(ip_address="203.0.113.7", user_agent="curl/8", method="GET", path="/v1", request_id="req_2")
+USED = KeyUsed.of(
+    [
+        RecordedUse(occurred_at=COMMON["occurred_at"], outcome="valid", use=USE),
+        RecordedUse(occurred_at=datetime(2026, 11, 23, 15, 12, 5, tzinfo=UTC), outcome="revoked", use=Use()),
+    ],
+    id=COMMON["id"],
+    refused_unlisted=3,
+)
 RELEASED: dict[str, Event] = {
     "KeyCreated.1": KeyCreated(
         **COMMON,
@@ -53,14 +62,8 @@ RELEASED: dict[str, Event] = {
     "KeyRevoked.1": KeyRevoked(**COMMON, revocation_reason="leaked"),
     "KeyDeleted.1": KeyDeleted(**{**COMMON, "actor": Actor(request_id="req_1")}),
     "UsesLost.1": UsesLost(**{**COMMON, "actor": None}, count=7, cause="crash"),
-    "KeyUsed.1": KeyUsed.of(
-        [
-            RecordedUse(occurred_at=COMMON["occurred_at"], outcome="valid", use=USE),
-            RecordedUse(occurred_at=datetime(2026, 11, 23, 15, 12, 5, tzinfo=UTC), outcome="revoked", use=Use()),
-        ],
-        id=COMMON["id"],
-        refused_unlisted=3,
-    ),
+    "KeyUsed.1": USED,
+    "KeyUsed.2": USED,
 }
 
 LATER: dict[str, Event] = {
@@ -79,7 +82,7 @@ def test_every_version_that_was_released_decodes_for_ever(name: str) -> None:
     assert EventCodec().decode(name.partition(".")[0], state) == {**RELEASED, **LATER}[name]
 
 
-@pytest.mark.parametrize("name", ["KeyUsed.1", "UsesLost.1", *LATER])
+@pytest.mark.parametrize("name", ["KeyUsed.2", "UsesLost.1", *LATER])
 def test_the_newest_version_encodes_as_it_always_did(name: str) -> None:
     assert EventCodec().encode({**RELEASED, **LATER}[name]).hex() == (GOLDEN / f"{name}.hex").read_text().strip()
 
@@ -112,11 +115,55 @@ UPCASTERS = {
 )
 def test_upcasters_lead_each_older_version_to_the_newest(version: int, fields: list[Any]) -> None:
     codec = EventCodec([Renamed], UPCASTERS)
-    state = bytes([version]) + msgspec.msgpack.Encoder(uuid_format="bytes").encode(
-        [COMMON["id"], COMMON["occurred_at"], None, *fields]
-    )
+    state = bytes([version]) + ENCODER.encode([COMMON["id"], COMMON["occurred_at"], None, *fields])
     expected = Renamed(**{**COMMON, "actor": None}, first_name="Ada", last_name="Lovelace", title=None)
     assert codec.decode("Renamed", state) == expected
+
+
+USES = st.lists(
+    st.builds(
+        RecordedUse,
+        occurred_at=st.integers(0, 10**6).map(
+            lambda moment: COMMON["occurred_at"] + timedelta(microseconds=moment)
+        ),
+        outcome=st.sampled_from(OUTCOMES),
+        use=st.builds(Use, path=st.sampled_from(["/a", "/b", None])),
+    ),
+    max_size=5,
+)
+
+
+@given(USES, st.integers(0, 3))
+def test_uses_that_were_stored_row_by_row_are_read_as_columns(uses: list[RecordedUse], unlisted: int) -> None:
+    texts, rows, before = ["/a", "/b"], [], COMMON["occurred_at"]
+    for each in uses:
+        path = (None, *texts).index(each.use.path)
+        since = (each.occurred_at - before) // timedelta(microseconds=1)
+        rows.append([since, OUTCOMES.index(each.outcome), 0, 0, 0, path, 0])
+        before = each.occurred_at
+
+    event = EventCodec().decode("KeyUsed", as_version_1(texts, rows, unlisted))
+
+    assert isinstance(event, KeyUsed)
+    assert (list(event.uses), event.refused_unlisted) == (uses, unlisted)
+
+
+@pytest.mark.parametrize("rows", [[[0, 0]], [[0] * 7, [0] * 6], [[0] * 8], [["a"] * 7], 7, [7], None])
+def test_rows_that_are_none_stop_the_reader(rows: Any) -> None:
+    with pytest.raises(UnreadableEvent, match="the state of a KeyUsed version 1 is damaged"):
+        EventCodec().decode("KeyUsed", as_version_1([], rows, 0))
+
+
+def test_columns_of_different_lengths_stop_the_reader() -> None:
+    columns = [[0, 0, 0], [0], [0, 0], [0], [0], [0], [0]]
+    with pytest.raises(UnreadableEvent, match="the state of a KeyUsed version 2 is damaged"):
+        EventCodec().decode(
+            "KeyUsed", b"\x02" + ENCODER.encode([COMMON["id"], COMMON["occurred_at"], None, [], columns])
+        )
+
+
+def as_version_1(texts: list[str], rows: Any, unlisted: int) -> bytes:
+    return b"\x01" + ENCODER.encode([COMMON["id"], COMMON["occurred_at"], None, texts, rows, unlisted])
 
 
 def test_an_event_with_a_gap_in_its_upcasters_is_refused_at_the_start() -> None:

@@ -14,7 +14,8 @@ from support.streams import KEY, T0, at, created, revoked, updated
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import Event, KeyUsed
 from keyledger.domain.ids import new_uuid
-from keyledger.domain.use import Outcome, RecordedUse, Use, UseRow
+from keyledger.domain.use import Outcome, RecordedUse, Use
+from keyledger.domain.use_columns import UseColumns
 from keyledger.projections.sequenced import SequencedEvent
 from keyledger.projections.usage import Usage, UsageDay, UsageRows, added, counted
 
@@ -115,7 +116,8 @@ def test_keys_are_counted_apart_and_other_events_not_at_all() -> None:
 def test_an_outcome_that_this_version_does_not_know_is_never_taken_for_another() -> None:
     event = used(use(1))
     unknown = len(get_args(Outcome))
-    newer = KeyUsed(id=event.id, occurred_at=T0, actor=None, texts=(), rows=(UseRow(0, unknown, 0, 0, 0, 0, 0),))
+    columns = UseColumns((0,), (unknown,), (0,), (0,), (0,), (0,), (0,))
+    newer = KeyUsed(id=event.id, occurred_at=T0, actor=None, texts=(), columns=columns)
 
     with pytest.raises(UnreadableEvent, match="position 1: there is no outcome 5"):
         fold(NOTHING, sequenced(newer))

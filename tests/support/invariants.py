@@ -47,7 +47,7 @@ def count_uses(dsn: str) -> int:
     """How many uses are stored, accepted or not."""
     with psycopg.connect(dsn) as connection:
         return sum(
-            len(stored.event.rows)
+            len(stored.event.columns)
             for stream in streams(connection).values()
             for stored in stream
             if isinstance(stored.event, KeyUsed)
