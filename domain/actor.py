@@ -6,7 +6,7 @@ from keyledger.domain import arguments
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
-    """Who acts, as the service knows it; recorded with every event. Each field is a text or None.
+    """Who acts, as the service knows it; recorded with every command's event. Each field is a text or None.
 
     credential_id: the key's id of the service credential that the HTTP service was called with; of a revocation by
         possession, of the key itself, whose secret was shown and nothing else.

@@ -100,7 +100,10 @@ class InsufficientScope(InvalidAPIKey):
 
 
 class LedgerUnavailable(KeyLedgerError):
-    """PostgreSQL did not answer within the time-out; nothing is known to be accepted."""
+    """The ledger cannot do or decide it now; nothing is known to be accepted. The message says why.
+
+    Most often PostgreSQL did not answer within the time-out.
+    """
 
 
 class PepperUnavailable(LedgerUnavailable):

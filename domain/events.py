@@ -81,7 +81,7 @@ class KeyDeleted(Event, frozen=True, kw_only=True, array_like=True):
 
 
 class KeyUsed(Event, frozen=True, kw_only=True, array_like=True):
-    """A key was used, once or many times: all its uses in one flush, none left out.
+    """A key was used, once or many times: its uses of one flush, none left out, or a part of very many.
 
     `refused_unlisted` counts the refused attempts of the flush beyond those that are listed.
     """

@@ -1,6 +1,6 @@
 """An event-sourced API-key ledger: every fact about a key is an event in PostgreSQL.
 
-Everything public is here; nothing else is.
+Everything public is here, but for `keyledger.adapters` and `keyledger.http`.
 """
 
 from keyledger.api_key import APIKey, Page

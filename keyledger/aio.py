@@ -94,6 +94,7 @@ class AsyncLedger(AsyncActingLedger):
         identify: Callable[..., Verification],
         status: Callable[[], Status],
         ping: Callable[[], None],
+        catch_up: Callable[[], int],
         close: Callable[[], None],
     ) -> None:
         super().__init__(api_keys, verifier, threads)
@@ -103,6 +104,7 @@ class AsyncLedger(AsyncActingLedger):
         self.identify = threads.awaitable(identify)
         self.status = threads.awaitable(status)
         self.ping = threads.awaitable(ping)
+        self.catch_up = threads.awaitable(catch_up)
         self.close = threads.awaitable(close)
 
     def on_behalf_of(self, actor: Actor) -> AsyncActingLedger:
@@ -125,20 +127,24 @@ class AsyncAPIKeys:
 
 
 class AsyncAudit:
-    """The methods of Audit: `history` as a coroutine, `export` as an asynchronous iterator."""
+    """The methods of Audit as coroutines, `export` as an asynchronous iterator."""
 
     def __init__(self, audit: Audit, threads: "Threads") -> None:
         self.history = threads.awaitable(audit.history)
         self.export = threads.iterable(audit.export)
+        self.position = threads.awaitable(audit.position)
 
 
 class AsyncReplay:
-    """The methods of Replay: `key_as_of` as a coroutine, `keys_as_of` and `diff` as asynchronous iterators."""
+    """The methods of Replay as coroutines, `keys_as_of` and `diff` as asynchronous iterators."""
 
     def __init__(self, replay: Replay, threads: "Threads") -> None:
         self.key_as_of = threads.awaitable(replay.key_as_of)
         self.keys_as_of = threads.iterable(replay.keys_as_of)
         self.diff = threads.iterable(replay.diff)
+        self.position = threads.awaitable(replay.position)
+        self.rebuild = threads.awaitable(replay.rebuild)
+        self.verify_projections = threads.awaitable(replay.verify_projections)
 
 
 class Threads:

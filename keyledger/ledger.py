@@ -160,6 +160,7 @@ class KeyLedger(ActingLedger):
             identify=self.identify,
             status=self.status,
             ping=self.ping,
+            catch_up=self.catch_up,
             close=self.close,
         )
 

@@ -1,4 +1,4 @@
-"""Uses that wait in memory to be stored, and the flushes that they are stored in."""
+"""The flushes in which uses are stored: events, as few as may be."""
 
 import time
 from array import array

@@ -42,8 +42,6 @@ class Spool:
         self._size = 0
         self._end = 0
         self._sealed_bytes = 0
-        self.uses = 0
-        """How many were written; for status."""
 
     @property
     def size(self) -> int:
@@ -65,7 +63,6 @@ class Spool:
             except OSError as error:
                 raise LedgerUnavailable(f"the use cannot be spooled: {error}") from None
             self._size += len(frame)
-            self.uses += 1
             if self._size >= FILE_BYTES:
                 self._seal()
 

@@ -26,7 +26,7 @@ _SHORT = 256  # a path, or an agent, of more than this is not remembered
 
 
 class Alike:
-    """Requests of one client that are alike but for their ids: they share a Use, which is frozen."""
+    """Requests of one client that are alike and have no ids: they share a Use, which is frozen."""
 
     def __init__(self, peer: str | None, agent: bytes | None, method: str, path: str, use: Use) -> None:
         self.peer = peer

@@ -94,7 +94,7 @@ def test_a_revoked_key_is_refused(shared: KeyLedger) -> None:
 
 
 def test_an_expired_key_is_refused(shared: KeyLedger) -> None:
-    key = shared.api_keys.create(name="a key", subject="org_1", seconds_until_expiration=3)
+    key = shared.api_keys.create(name="a key", subject="org_1", seconds_until_expiration=8)
     guard, fields = Guard(shared), bearer(str(key.secret))
     make_known(guard, fields)
 

@@ -37,12 +37,21 @@ async def until_waiting(waiting_sessions: Waiting, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_every_method_is_a_coroutine(ledger: KeyLedger) -> None:
-    pairs = [(ledger, ledger.aio), (ledger.api_keys, ledger.aio.api_keys)]
-    for plain, asynchronous in pairs:
-        for name in ("create", "get", "get_all", "update", "revoke", "verify", "authenticate", "close", "status"):
-            if hasattr(plain, name):
-                assert inspect.iscoroutinefunction(getattr(asynchronous, name)), name
+# What waits for nothing, or serves the command line alone.
+NO_COROUTINES = {"open", "on_behalf_of", "acting", "event_rows", "revoke_once", "life"}
+
+
+@pytest.mark.parametrize("part", [None, "api_keys", "audit", "replay"])
+def test_every_method_is_a_coroutine_or_an_asynchronous_iterator(part: str | None, ledger: KeyLedger) -> None:
+    plain, asynchronous = (
+        (ledger, ledger.aio) if part is None else (getattr(ledger, part), getattr(ledger.aio, part))
+    )
+    names = {name for name, _ in inspect.getmembers(type(plain), inspect.isfunction) if not name.startswith("_")}
+    assert names
+
+    for name in names - NO_COROUTINES:
+        method = getattr(asynchronous, name, None)
+        assert inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method), name
 
 
 def test_a_key_lives_through_coroutines(ledger: KeyLedger) -> None:

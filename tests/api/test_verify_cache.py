@@ -243,15 +243,12 @@ def test_another_process_sees_each_change(
 
 @pytest.mark.parametrize("settings", [Settings(prepared_statements=False), Settings(background_worker=False)])
 def test_another_process_sees_a_change_also_where_it_cannot_listen_and_where_nobody_gives_positions(
-    ledger: KeyLedger,
-    open_ledger: Callable[..., KeyLedger],
-    create: Callable[..., APIKey],
-    eventually: Eventually,
-    settings: Settings,
+    open_ledger: Callable[..., KeyLedger], eventually: Eventually, settings: Settings
 ) -> None:
-    other, key = open_ledger(settings), create()
+    one, other = open_ledger(settings), open_ledger(settings)
+    key = one.api_keys.create(name="a key", subject="user_1")
     known(other, key)
-    ledger.api_keys.revoke(key.id)
+    one.api_keys.revoke(key.id)
     eventually(lambda: other.verify(key.secret).code == "revoked")
 
 

@@ -1,4 +1,4 @@
-"""Every kind of call, given a ledger and a key with its secret."""
+"""Every kind of call, given a ledger and a key with its secret, of which a use waits to be stored."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ WRITES: dict[str, Call] = {
     "create once": lambda ledger, _: ledger.api_keys.create(name="once", subject="org_1", idempotency_key="once"),
     "update": lambda ledger, key: ledger.api_keys.update(key.id, description="new"),
     "revoke": lambda ledger, key: ledger.api_keys.revoke(key.id),
-    "flush": lambda ledger, key: (ledger.verify(str(key.secret)), ledger.event_rows(key.id)),
+    "flush": lambda ledger, key: ledger.event_rows(key.id),
 }
 CALLS: dict[str, Call] = {
     **WRITES,

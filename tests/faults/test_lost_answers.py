@@ -156,6 +156,7 @@ def test_a_command_whose_first_try_is_still_at_work_when_it_is_sent_again_is_don
     write: Call, far: KeyLedger, proxy: Proxy, dsn: str
 ) -> None:
     key = far.api_keys.create(name="one", subject="org_1")
+    assert far.verify(str(key.secret)).valid
     with (
         ThreadPoolExecutor() as threads,
         psycopg.connect(dsn) as blocker,

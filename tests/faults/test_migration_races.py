@@ -123,7 +123,9 @@ def test_a_migration_whose_server_goes_away_is_unavailable_in_time(empty_dsn: st
     proxy.close()
 
 
-def test_ledgers_that_are_open_work_on_while_others_migrate(dsn: str, start: Callable[..., Program]) -> None:
+def test_ledgers_that_are_open_work_on_while_others_open_with_migrate(
+    dsn: str, start: Callable[..., Program]
+) -> None:
     with KeyLedger.open(dsn) as first, KeyLedger.open(dsn) as second:
         programs = [start(OPENER, dsn=dsn) for _ in range(3)]
         assert [program.says() for program in programs] == ["ready"] * 3

@@ -31,7 +31,6 @@ def test_processes_that_revoke_one_key_at_once_record_one_revocation_and_agree(
 ) -> None:
     programs = [start(REVOKER, dsn=dsn, name=name, threads=threads) for name in ("a", "b")]
     assert [program.says() for program in programs] == ["ready", "ready"]
-    winners = set()
     for _ in range(rounds):
         key = ledger.api_keys.create(name="contested", subject="org_1")
         for program in programs:
@@ -41,6 +40,4 @@ def test_processes_that_revoke_one_key_at_once_record_one_revocation_and_agree(
         assert len(set(answers)) == 1, "the callers do not agree"
         assert topics(dsn, key.id) == ["KeyCreated", "KeyRevoked"]
         assert ledger.api_keys.get(key.id).revocation_reason == answers[0][0]
-        winners.add(answers[0][0][0])
     assert_consistent(dsn)
-    assert winners <= {"a", "b"}

@@ -95,7 +95,7 @@ def test_opening_on_a_stalled_network_is_unavailable_in_time(proxy: Proxy) -> No
         KeyLedger.open(proxy.dsn, settings=HASTY)
 
 
-def test_opening_and_migrating_on_a_network_that_stalls_then_fails_is_unavailable(proxy: Proxy) -> None:
+def test_opening_and_migrating_without_a_network_is_unavailable_in_time(proxy: Proxy) -> None:
     proxy.refuse()
     with unavailable_in_time():
         KeyLedger.open(proxy.dsn, settings=HASTY, migrate=True)

@@ -225,15 +225,18 @@ def test_each_ledger_takes_over_its_own_only(
     new_database: Callable[[], str], spool_dir: Path, start: Callable[..., Program]
 ) -> None:
     dsn, other = new_database(), new_database()
-    with KeyLedger.open(dsn) as ledger:
-        key = ledger.api_keys.create(name="one", subject="org_1")
-    program = start(LEAVER, dsn=dsn, secret=key.secret, durability="spooled", spool_dir=str(spool_dir), uses=3)
-    assert program.says() == "recorded"
-    program.kill()
+    for each in (dsn, other):
+        with KeyLedger.open(each) as ledger:
+            key = ledger.api_keys.create(name="one", subject="org_1")
+        program = start(
+            LEAVER, dsn=each, secret=key.secret, durability="spooled", spool_dir=str(spool_dir), uses=3
+        )
+        assert program.says() == "recorded"
+        program.kill()
 
     with KeyLedger.open(other, settings=settings_of("spooled", spool_dir)):
-        pass
-    assert len(folders(spool_dir)) == 1
+        eventually(lambda: len(accepted_uses(other)) == 3)
+    assert not accepted_uses(dsn)
     with KeyLedger.open(dsn, settings=settings_of("spooled", spool_dir)):
         eventually(lambda: len(accepted_uses(dsn)) == 3)
 

@@ -259,7 +259,10 @@ def test_it_waits_for_a_reader_that_holds_the_table_and_keeps_others_waiting_onl
         done: list[RebuiltProjection] = []
         thread = Thread(target=lambda: done.append(only(full, name)))
         thread.start()
-        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+        waits = (
+            "SELECT 1 FROM pg_locks JOIN pg_database AS d ON d.oid = database"
+            " WHERE NOT granted AND mode = 'AccessExclusiveLock' AND datname = current_database()"
+        )
         for _ in range(3):
             eventually(lambda: other.execute(waits).fetchone())
             other.execute(f"SELECT count(*) FROM keyledger.{model.tables[0]}".encode())

@@ -51,10 +51,6 @@ class Memory:
         return self.recall.again(FIELD, wanted, USE)
 
 
-def _allows(packed: bytes, wanted: tuple[str, ...]) -> bool:
-    return "no" not in wanted
-
-
 def _answer(packed: bytes, code: Outcome) -> Verification:
     return Verification.of(code)
 

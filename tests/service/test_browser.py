@@ -32,7 +32,7 @@ def hers(browser: Callable[[str], httpx.Client], session_token: Callable[..., st
 
 
 @pytest.fixture(scope="module")
-def people(new_subject: Callable[[str], str] | None = None) -> tuple[str, str]:
+def people() -> tuple[str, str]:
     return "user_" + "b" * 27, "org_" + "b" * 27
 
 

@@ -78,8 +78,7 @@ class Proxy:
         self._listener.close()
 
     def pass_answer(self) -> bool:
-        """Whether an answer may go to the client; waits out a stall."""
-        self._open.wait()
+        """Whether an answer may go to the client."""
         if self._losses and self._lost_answer is not None and self._lost_answer():
             with self._lock:
                 lost, self._losses = self._losses > 0, max(0, self._losses - 1)
@@ -88,6 +87,10 @@ class Proxy:
 
     def pass_question(self) -> None:
         """Wait out a stall."""
+        self.wait_out_stall()
+
+    def wait_out_stall(self) -> None:
+        """Return when nothing is held back."""
         self._open.wait()
 
     def _commits(self) -> int:
@@ -120,6 +123,7 @@ class _Link:
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self.forgotten = False
+        self._is_in_use = False  # whether it was asked anything yet, after its start
         self._proxy = proxy
         self._client = client
         self._server = server
@@ -141,6 +145,7 @@ class _Link:
         with contextlib.suppress(OSError):
             while data := self._client.recv(65536):
                 self._proxy.pass_question()
+                self._is_in_use = self._is_in_use or b"keyledger." in data
                 if not self.forgotten:
                     self._server.sendall(data)
         if not self.forgotten:
@@ -149,7 +154,8 @@ class _Link:
     def _answer(self) -> None:
         with contextlib.suppress(OSError):
             while data := self._server.recv(65536):
-                if not self._proxy.pass_answer():
+                self._proxy.wait_out_stall()
+                if self._is_in_use and not self._proxy.pass_answer():
                     break
                 if not self.forgotten:
                     self._client.sendall(data)
