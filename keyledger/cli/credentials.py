@@ -48,7 +48,7 @@ def create(
         raise click.UsageError("give --scope, once or several times", click.get_current_context())
     together = [] if scopes is None else [scope.strip() for scope in scopes.split(",")]
     wanted = [*one_by_one, *together]
-    with options_called(scopes="--scope or --scopes"), opened(target) as ledger:
+    with options_called(scopes="--scope or --scopes"), opened(target, make=True) as ledger:
         key, secret = service_credentials.create(acting(ledger, as_user).api_keys, name=name, scopes=wanted)
         with shown_only_now(key):
             _show_created(key, secret, as_json=target.json)

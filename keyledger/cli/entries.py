@@ -68,6 +68,8 @@ def what_text(entry: HistoryEntry) -> str:
             return "for ever"
         case "KeyUsed":
             return _use(details)
+        case "UsesLost":
+            return f"{details['count']:,} uses are lost, cause: {details['cause']}"
     return ", ".join(f"{field} {_value(value)}" for field, value in details.items())
 
 

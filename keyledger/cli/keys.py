@@ -59,7 +59,7 @@ def create(
         missing = "give --subject (whose key it is), or --as-user for a user's own key"
         raise click.UsageError(missing, click.get_current_context())
     note_commas(fields["scopes"])
-    with opened(target) as ledger:
+    with opened(target, make=True) as ledger:
         key = acting(ledger, as_user).api_keys.create(
             type=kind, seconds_until_expiration=expires_in, claims=claims and claims[0], **fields
         )

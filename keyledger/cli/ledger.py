@@ -4,6 +4,7 @@ import click
 import msgspec
 
 from keyledger import ProjectionStatus, SequencerStatus
+from keyledger.cli.failures import REFUSED
 from keyledger.cli.key_tables import facts
 from keyledger.cli.options import Globals, database, global_options, opened
 from keyledger.cli.output import moment, plain, show, show_json
@@ -44,14 +45,20 @@ def migrate(target: Globals) -> None:
 
 @click.command()
 @global_options
-@click.pass_obj
-def status(target: Globals) -> None:
-    """Say how the ledger is doing."""
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Say how the ledger is doing. Exit code 1 unless its health is ok."""
+    target = context.ensure_object(Globals)
     with opened(target) as ledger:
         found = ledger.status()
     if target.json:
         show_json(_as_json(found))
-        return
+    else:
+        _show(found)
+    context.exit(0 if found.health == "ok" else REFUSED)
+
+
+def _show(found: Status) -> None:
     store, table = found.store, facts()
     table.add_row("server", plain(f"PostgreSQL {store.server_version}"))
     table.add_row("database", plain(store.database))

@@ -13,6 +13,7 @@ import click
 from keyledger import Actor, InvalidArgument, KeyLedger
 from keyledger.acting import ActingLedger
 from keyledger.cli.output import complain, printable
+from keyledger.domain.errors import EmbeddedServerError
 from keyledger.infrastructure.database import Database
 from keyledger.infrastructure.embedded import EmbeddedServer
 from keyledger.infrastructure.embedded.data_folder import DataFolder
@@ -21,6 +22,11 @@ from keyledger.target import target
 F = TypeVar("F", bound=Callable[..., Any])
 
 _AS_USER = "Who acts, recorded with the event; without it nobody is."
+
+_NO_LEDGER = (
+    "there is no ledger in {}: say where it is with --data-dir, KEYLEDGER_DATA_DIR or KEYLEDGER_DSN;"
+    " `keyledger migrate` makes one, and so do `keys create`, `credentials create` and `serve`"
+)
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
@@ -90,10 +96,16 @@ def acting(ledger: KeyLedger, user_id: str | None) -> ActingLedger:
 
 
 @contextmanager
-def opened(wanted: Globals) -> Iterator[KeyLedger]:
-    """The ledger that the options name. A new one is announced: perhaps another was meant."""
+def opened(wanted: Globals, *, make: bool = False) -> Iterator[KeyLedger]:
+    """The ledger that the options name.
+
+    Where there is none, only with `make` is there one then, which is announced: perhaps another was meant. Else
+    raises EmbeddedServerError: in the wrong folder no key would be found, and that read as if none were there.
+    """
     where = wanted.where()
     new = _is_new(where)
+    if new and not make and not _has_entries(Path(where)):
+        raise EmbeddedServerError(_NO_LEDGER.format(Path(where).absolute()))
     with KeyLedger.open(wanted.dsn, data_dir=wanted.data_dir) as ledger:
         if new:
             _announce(where)
@@ -125,9 +137,14 @@ def _is_new(where: str | Path) -> bool:
     return isinstance(where, Path) and not DataFolder(where).cluster.exists()
 
 
+def _has_entries(folder: Path) -> bool:
+    """Whether opening it says what is wrong: it is a file, or has things in it that are no ledger."""
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+
+
 def _announce(where: str | Path) -> None:
     """Say on stderr that a ledger was made there, to programs too."""
-    complain(f"keyledger: a new ledger was made in {printable(str(where))}")
+    complain(f"keyledger: a new ledger was made in {printable(str(Path(where).absolute()))}")
 
 
 def note_commas(scopes: tuple[str, ...]) -> None:

@@ -91,7 +91,7 @@ def serve(target: Globals, /, *, jwks_file: str | None, **options: Any) -> None:
     with options_called(trusted_proxies="--trusted-proxy"):
         plan.settings()
     _check_address(plan.host, plan.port)
-    with opened(target):
+    with opened(target, make=True):
         pass  # what keeps a worker from opening it is said here, once
     serving.serve(plan)
 

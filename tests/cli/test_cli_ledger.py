@@ -10,6 +10,8 @@ import pytest
 from click.testing import Result
 
 from keyledger import KeyLedger
+from keyledger.domain import secret
+from keyledger.domain.ids import new_uuid
 from keyledger.infrastructure import schema
 
 Run = Callable[..., Result]
@@ -92,7 +94,7 @@ def test_status_names_a_pepper_that_live_keys_need_and_advises_no_new_one(
     ask("keys", "create", "--name", "a key", "--subject", "org_1")
     monkeypatch.delenv("KEYLEDGER_PEPPERS")
 
-    status, shown = ask("status"), run("status").stdout
+    status, shown = json.loads(run("status", "--json").stdout), run("status").stdout
 
     assert (status["health"], status["missing_peppers"], status["pepper"]) == ("degraded", ["2030"], "none")
     assert "was not given ('2030')" in status["problems"][0]
@@ -120,26 +122,64 @@ def test_an_embedded_ledger_is_migrated_announced_once_and_has_a_pepper_of_its_o
     folder = tmp_path / "data"
 
     migrated = run("migrate", "--data-dir", str(folder), "--json")
-    first, second = (
-        run("--data-dir", str(tmp_path / "new"), "status"),
-        run("--data-dir", str(folder), "status", "--json"),
-    )
+    second = run("--data-dir", str(folder), "status", "--json")
 
     status = json.loads(second.stdout)
     assert json.loads(migrated.stdout)["applied"] == [name for name, _ in schema.MIGRATIONS]
     assert f"a new ledger was made in {folder}" in migrated.stderr
-    assert f"a new ledger was made in {tmp_path / 'new'}" in first.stderr
     assert second.stderr == ""
     assert (status["data_dir"], status["pepper"]) == (str(folder.resolve()), "embedded")
 
 
-def test_a_new_ledger_in_an_empty_folder_is_announced_to_programs_too(run: Run, tmp_path: Path) -> None:
+def test_a_new_ledger_in_an_empty_folder_is_announced_to_programs_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
 
-    result = run("--data-dir", str(tmp_path / "empty"), "status", "--json")
+    result = run("--data-dir", "empty", "keys", "create", "--name", "a key", "--subject", "org_1", "--json")
 
-    assert json.loads(result.stdout)["api_keys"] == 0
+    assert json.loads(result.stdout)["name"] == "a key"
     assert result.stderr == f"keyledger: a new ledger was made in {tmp_path / 'empty'}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("keys", "list", "--subject", "org_1"),
+        ("keys", "revoke", "ak_" + 32 * "0"),
+        ("keys", "revoke", "--secret-stdin"),
+        ("audit", "history"),
+        ("replay", "keys", "--at", "1h"),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_where_there_is_no_ledger_nothing_is_looked_for_and_none_is_made(
+    run: Run, tmp_path: Path, command: tuple[str, ...], there: bool
+) -> None:
+    folder = tmp_path / "wrong"
+    if there:
+        folder.mkdir()
+
+    result = run("--data-dir", str(folder), *command, stdin=secret.generate(new_uuid()))
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert f"there is no ledger in {folder}: say where it is with --data-dir" in result.stderr
+    assert not there or not list(folder.iterdir())
+    assert there or not folder.exists()
+
+
+def test_the_exit_code_says_whether_the_health_is_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYLEDGER_PEPPERS", f"2030:{base64.b64encode(b'p' * 32).decode()}")
+    run("keys", "create", "--name", "a key", "--subject", "org_1")
+    healthy = run("status")
+    monkeypatch.delenv("KEYLEDGER_PEPPERS")
+
+    degraded = run("status")
+
+    assert (healthy.exit_code, degraded.exit_code) == (0, 1)
+    assert "degraded" in degraded.stdout
 
 
 @pytest.mark.parametrize("command", [("status",), ("migrate",), ("projections", "rebuild")])

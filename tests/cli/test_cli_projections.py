@@ -72,7 +72,7 @@ def test_status_says_which_has_stopped_and_why(run: Run, ask: Ask, position: int
     )
     (found,) = (each for each in ask("projections", "status") if each["name"] == "usage")
     assert (found["stopped"], found["failed_position"]) == (True, 3)
-    assert ask("status")["health"] == "degraded"
+    assert json.loads(run("status", "--json").stdout)["health"] == "degraded"
 
 
 def test_rebuild_makes_all_of_them_anew(run: Run, ask: Ask, position: int) -> None:
