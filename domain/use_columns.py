@@ -6,6 +6,7 @@ from itertools import accumulate, repeat
 
 import msgspec
 
+from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.use import OUTCOMES, RecordedUse, Use
 
 
@@ -55,7 +56,11 @@ class UseColumns(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         return UseColumns(self.since[first : last + 1], *columns)
 
     def unpack(self, texts: Sequence[str], start: datetime) -> Iterator[RecordedUse]:
-        """The uses that `pack` packed, exactly; `start` is what the first one's `since` counts from."""
+        """The uses that `pack` packed, exactly; `start` is what the first one's `since` counts from.
+
+        Raises UnreadableEvent for a number that stands for nothing.
+        """
+        self._check(texts)
         known = (None, *texts)
         moment = start
         for since, outcome, *numbers in zip(self.since, *map(self.each, self._shared()), strict=True):
@@ -63,6 +68,20 @@ class UseColumns(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             fields = zip(Use.__struct_fields__, (known[number] for number in numbers), strict=True)
             yield RecordedUse(occurred_at=moment, outcome=OUTCOMES[outcome], use=Use(**dict(fields)))
 
+    def _check(self, texts: Sequence[str]) -> None:
+        for number in {*self.outcome} - {*range(len(OUTCOMES))}:
+            raise UnreadableEvent(f"there is no outcome {number}")
+        for column in self._shared()[1:]:
+            for number in (min(column, default=0), max(column, default=0)):
+                text_of(texts, number)
+
     def _shared(self) -> tuple[tuple[int, ...], ...]:
         """The columns that may be of one number."""
         return self.outcome, self.ip_address, self.user_agent, self.method, self.path, self.request_id
+
+
+def text_of(texts: Sequence[str], number: int) -> str | None:
+    """The text that a number of a column stands for. Raises UnreadableEvent where there is none."""
+    if not 0 <= number <= len(texts):
+        raise UnreadableEvent(f"there is no text {number}")
+    return texts[number - 1] if number else None

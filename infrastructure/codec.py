@@ -49,7 +49,7 @@ class EventCodec:
             if state[0] == kind.version:
                 return self._decoders[topic].decode(memoryview(state)[1:])
             return self._upcast(kind, state)
-        except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
+        except (msgspec.MsgspecError, LookupError, RecursionError, TypeError, ValueError):
             raise UnreadableEvent(f"the state of a {topic} version {state[0]} is damaged") from None
 
     def _upcast(self, kind: type[Event], state: bytes) -> Event:

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from keyledger.domain.packing import shortest
 
 Upcaster = Callable[[list[Any]], list[Any]]
 """Makes the fields of the next version out of those of one version; pure."""
 
-_ROW = 7
+_Row = tuple[int, int, int, int, int, int, int]
 
 
 def _columns_of_rows(fields: list[Any]) -> list[Any]:
     """A KeyUsed of version 1 had a row of numbers for each use; the columns stand in the order of its fields."""
-    *before, rows = fields[:5]
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(_ROW)]
-    since, *shared = columns
-    return [*before, [since, *map(shortest, shared)], *fields[5:]]
+    rows = msgspec.convert(fields[4], list[_Row])
+    since, *shared = [list(column) for column in zip(*rows, strict=True)] or [[]] * 7
+    return [*fields[:4], [since, *map(shortest, shared)], *fields[5:]]
 
 
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {("KeyUsed", 1): _columns_of_rows}

@@ -11,7 +11,7 @@ import msgspec
 from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.use import Outcome
-from keyledger.domain.use_columns import UseColumns
+from keyledger.domain.use_columns import UseColumns, text_of
 from keyledger.projections.sequenced import SequencedEvent
 
 _OUTCOMES = get_args(Outcome)
@@ -70,7 +70,7 @@ R = TypeVar("R", Usage, UsageDay)
 
 
 class _Counts(msgspec.Struct, kw_only=True, gc=False):
-    """Of an event's uses: how many were accepted and refused, by day from its first row's, and two moments.
+    """Of an event's uses: how many were accepted and refused, by day from the event's own, and two moments.
 
     The moments are in microseconds since the event's, each with the number of the address.
     """
@@ -133,7 +133,7 @@ def _count(usage: Usage, days: dict[date, UsageDay], position: int, event: KeyUs
         row.refused += refused
     if found.first is not None and found.last is not None:
         for offset, address in (found.first, found.last):
-            usage.meet(start + timedelta(microseconds=offset), event.texts[address - 1] if address else None)
+            usage.meet(start + timedelta(microseconds=offset), text_of(event.texts, address))
 
 
 def _alike(begin: int, columns: UseColumns) -> _Counts | None:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.streams import T0
 
+from keyledger.domain.errors import UnreadableEvent
 from keyledger.domain.events import KeyUsed
 from keyledger.domain.ids import new_uuid
-from keyledger.domain.use import RecordedUse, Use
+from keyledger.domain.use import OUTCOMES, RecordedUse, Use
 from keyledger.domain.use_columns import UseColumns
 
 ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", None])
@@ -63,6 +64,20 @@ def test_some_of_the_uses_are_as_they_are_among_all(uses: list[RecordedUse], dat
 def test_a_column_that_is_too_short_is_none() -> None:
     with pytest.raises(ValueError, match="different lengths"):
         UseColumns((0, 0, 0), (0,), (0, 0), (0,), (0,), (0,), (0,))
+
+
+@pytest.mark.parametrize("number", [2, -1])
+def test_a_number_that_stands_for_no_text_is_never_taken_for_another(number: int) -> None:
+    columns = UseColumns((0, 0), (0,), (0, number), (0,), (0,), (0,), (0,))
+    with pytest.raises(UnreadableEvent, match=f"there is no text {number}"):
+        list(columns.unpack(["10.0.0.1"], T0))
+
+
+@pytest.mark.parametrize("number", [len(OUTCOMES), -1])
+def test_a_number_that_stands_for_no_outcome_is_never_taken_for_another(number: int) -> None:
+    columns = UseColumns((0, 0), (0, number), (0,), (0,), (0,), (0,), (0,))
+    with pytest.raises(UnreadableEvent, match=f"there is no outcome {number}"):
+        list(columns.unpack([], T0))
 
 
 def test_without_uses_there_is_nothing_in_any_column() -> None:

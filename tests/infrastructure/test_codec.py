@@ -148,10 +148,23 @@ def test_uses_that_were_stored_row_by_row_are_read_as_columns(uses: list[Recorde
     assert (list(event.uses), event.refused_unlisted) == (uses, unlisted)
 
 
-@pytest.mark.parametrize("rows", [[[0, 0]], [[0] * 7, [0] * 6], [[0] * 8], [["a"] * 7], 7, [7], None])
+ROW = [0] * 7
+NO_ROWS: list[Any] = [
+    *([[0, 0]], [ROW, ROW[1:]], [ROW, [*ROW, 0]], [["a"] * 7], [ROW, [0.5] * 7], [ROW, [False] * 7]),
+    *([bytes(7)], [dict.fromkeys(range(7), 0)], 7, [7], None, "", b"", {}),
+]
+
+
+@pytest.mark.parametrize("rows", NO_ROWS, ids=repr)
 def test_rows_that_are_none_stop_the_reader(rows: Any) -> None:
     with pytest.raises(UnreadableEvent, match="the state of a KeyUsed version 1 is damaged"):
         EventCodec().decode("KeyUsed", as_version_1([], rows, 0))
+
+
+def test_rows_within_rows_without_end_stop_the_reader() -> None:
+    deep = as_version_1([], 0, 0)[:-2] + b"\x91" * 5_000 + b"\0\0"
+    with pytest.raises(UnreadableEvent, match="the state of a KeyUsed version 1 is damaged"):
+        EventCodec().decode("KeyUsed", deep)
 
 
 def test_columns_of_different_lengths_stop_the_reader() -> None:

@@ -74,8 +74,10 @@ def test_the_first_and_the_last_use_are_told_by_the_service_s_clock_and_not_by_p
 
 def test_of_uses_at_one_moment_the_earliest_in_position_is_first_and_the_latest_last() -> None:
     rows = fold(NOTHING, sequenced(used(use(1, "a"), use(1, "b")), used(use(1, "c"), use(1, None))))
+    among_refused = fold(NOTHING, sequenced(used(use(1, "a"), use(1, "b"), use(1, "c", "expired"))))
 
     assert (rows.keys[KEY].first_address, rows.keys[KEY].last_address) == ("a", None)
+    assert (among_refused.keys[KEY].first_address, among_refused.keys[KEY].last_address) == ("a", "b")
 
 
 def test_a_refused_attempt_is_neither_the_first_nor_the_last_use() -> None:
@@ -91,6 +93,21 @@ def test_days_begin_at_midnight_in_utc() -> None:
     rows = fold(NOTHING, sequenced(used(use(midnight - 0.000001), use(midnight), use(midnight - 86_400))))
 
     assert {day: row.uses for (_, day), row in rows.days.items()} == {date(2026, 11, 23): 2, date(2026, 11, 24): 1}
+
+
+def test_a_use_that_went_back_over_midnight_is_counted_on_the_day_before() -> None:
+    midnight = (T0.replace(hour=0) + timedelta(days=1) - T0).total_seconds()
+
+    rows = fold(NOTHING, sequenced(used(use(midnight), use(midnight - 1e-6))))
+
+    assert {day: row.uses for (_, day), row in rows.days.items()} == {date(2026, 11, 23): 1, date(2026, 11, 24): 1}
+
+
+def test_attempts_that_were_only_counted_need_no_others() -> None:
+    columns = UseColumns((), (), (), (), (), (), ())
+    event = KeyUsed(id=new_uuid(), occurred_at=T0, actor=None, texts=(), columns=columns, refused_unlisted=9)
+
+    assert fold(NOTHING, sequenced(event)).keys[KEY] == Usage(id=KEY, refused=9)
 
 
 def test_a_moment_in_another_zone_is_counted_on_its_day_in_utc() -> None:
@@ -123,6 +140,15 @@ def test_an_outcome_that_this_version_does_not_know_is_never_taken_for_another()
         fold(NOTHING, sequenced(newer))
 
 
+@pytest.mark.parametrize("number", [2, -1])
+def test_an_address_that_is_not_among_the_texts_is_never_taken_for_another(number: int) -> None:
+    columns = UseColumns((0,), (0,), (number,), (0,), (0,), (0,), (0,))
+    damaged = KeyUsed(id=new_uuid(), occurred_at=T0, actor=None, texts=("10.0.0.1",), columns=columns)
+
+    with pytest.raises(UnreadableEvent, match=f"there is no text {number}"):
+        fold(NOTHING, sequenced(damaged))
+
+
 def test_the_rows_from_before_stay_as_they_are() -> None:
     before = fold(NOTHING, sequenced(used(use(1))))
 
@@ -131,14 +157,14 @@ def test_the_rows_from_before_stay_as_they_are() -> None:
     assert before.keys[KEY].uses == 1
 
 
-USES = st.builds(
-    use,
-    st.integers(-200_000, 200_000) | st.sampled_from([-43_200, 43_200, 43_200 - 1e-6]),  # midnight
-    st.sampled_from([None, "192.0.2.1", "192.0.2.2"]),
-    st.sampled_from(get_args(Outcome)),
-)
+SECONDS = st.integers(-200_000, 200_000) | st.sampled_from([-43_200, 43_200, 43_200 - 1e-6])  # midnight
+ADDRESSES = st.sampled_from([None, "192.0.2.1", "192.0.2.2"])
+ACCEPTED = st.builds(use, SECONDS, ADDRESSES)
+ANY = st.builds(use, SECONDS, ADDRESSES, st.sampled_from(get_args(Outcome)))
 EVENTS = st.builds(
-    lambda uses, unlisted: used(*uses, refused_unlisted=unlisted), st.lists(USES, min_size=1), st.integers(0, 3)
+    lambda uses, unlisted: used(*uses, refused_unlisted=unlisted),
+    st.lists(ACCEPTED, min_size=1) | st.lists(ANY, min_size=1),
+    st.integers(0, 3),
 )
 HISTORIES = st.lists(st.tuples(st.sampled_from([KEY, OTHER]), EVENTS | st.builds(updated)), max_size=12).map(
     lambda found: [
