@@ -34,6 +34,7 @@ def test_an_uncommitted_write_of_one_key_holds_up_no_other_key(
     ledger = open_ledger(IMPATIENT)
     other = ledger.api_keys.create(name="held", subject="org_1")
     with uncommitted(dsn) as (held, connection):
+        assert held.verify(str(other.secret)).valid
         write(held, other)
 
         lived = together([lambda number=number: live_through(ledger, number) for number in range(16)])
@@ -49,6 +50,7 @@ def test_a_write_takes_no_lock_on_the_events_but_that_of_an_ordinary_insert(
 ) -> None:
     key = ledger.api_keys.create(name="held", subject="org_1")
     with uncommitted(dsn) as (held, connection):
+        assert held.verify(str(key.secret)).valid
         write(held, key)
 
         locks = table_locks(dsn, connection)
