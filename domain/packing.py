@@ -61,7 +61,7 @@ def shortest(values: list[int]) -> tuple[int, ...]:
         return ()
     first = values[0]
     for value in values:
-        if value is not first and value != first:  # most are: that alone takes a tenth of the time
+        if value is not first and value != first:  # most are the same object, which is sooner told
             return tuple(values)
     return (first,)
 

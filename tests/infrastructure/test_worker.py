@@ -1,7 +1,6 @@
 """How long the worker rests between its rounds: no commit of another process wakes it."""
 
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,26 +14,42 @@ from keyledger.infrastructure.read_models import READ_MODELS
 ALERT, AWAKE = 0.008, 0.128
 
 
+class Clock:
+    """The worker's, which may be put ahead."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def worker(database: Database) -> Worker:
+    return Worker(database, EventCodec(), READ_MODELS, enabled=False)
+
+
 def test_it_rests_briefly_for_some_seconds_after_events_and_longer_and_longer_then(
-    database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, clock: Clock, dsn: str
 ) -> None:
-    worker, ahead = Worker(database, EventCodec(), READ_MODELS, enabled=False), 0.0
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
     with KeyLedger.open(dsn, settings=Settings(background_worker=False)) as other:
         other.api_keys.create(name="a key", subject="user_1")
 
     assert longest_rest(worker) == ALERT
 
-    ahead = 3600.0
+    clock.ahead = 3600.0
     assert longest_rest(worker) == 0.5
 
 
 def test_after_events_of_which_it_was_told_it_rests_longer_as_the_next_ones_wake_it(
-    database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, clock: Clock, dsn: str
 ) -> None:
-    worker, ahead = Worker(database, EventCodec(), READ_MODELS, enabled=False), 0.0
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
-
     with KeyLedger.open(dsn, settings=Settings(background_worker=False)) as other:
         other.api_keys.create(name="a key", subject="user_1")
         worker.wake()
@@ -43,12 +58,12 @@ def test_after_events_of_which_it_was_told_it_rests_longer_as_the_next_ones_wake
         other.api_keys.create(name="another", subject="user_1")
         assert longest_rest(worker) == ALERT
 
-        ahead = 3600.0
+        clock.ahead = 3600.0
         other.api_keys.create(name="a third", subject="user_1")
         worker.wake()
         assert longest_rest(worker) == AWAKE
 
-    ahead = 7200.0
+    clock.ahead = 7200.0
     assert longest_rest(worker) == 0.5
 
 
